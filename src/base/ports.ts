@@ -1,0 +1,33 @@
+/** What a room may know of the world. Real ones live in server, simulated ones in testing. */
+
+export interface Clock {
+  /** Milliseconds since the Unix epoch; may jump. */
+  wallMs(): number
+  /** Milliseconds from an arbitrary start; never goes back. */
+  monotonicMs(): number
+  /** Calls `action` once, after at least `delayMs`. Returns a function that cancels it. */
+  setTimer(delayMs: number, action: () => void): () => void
+  /** Calls `action` soon, after what is already queued (setImmediate). */
+  defer(action: () => void): void
+}
+
+export interface Random {
+  /** Uniform in [0, 1). */
+  next(): number
+}
+
+/** Uniform integer in [0, bound). */
+export function randomBelow(random: Random, bound: number): number {
+  return Math.floor(random.next() * bound)
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+export interface Logger {
+  log(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void
+}
+
+export const silentLogger: Logger = { log() {} }
+
+/** Ends the process at once: sends nothing, runs no handlers. In the simulator, crashes the node. Never returns normally. */
+export type Fatal = (reason: string, cause?: unknown) => never

@@ -1,0 +1,137 @@
+import type { LogIndex, RangeId, ReplicaId, StorageId, Term, Version } from '../base/ids.js'
+import type { Span } from '../base/descriptor.js'
+import type { Bookkeeping, JournalRecord, StateRecord, Stored } from '../kv/types.js'
+import type { Row } from '../kv/requests.js'
+import type { Entry, HardState, LogReader } from '../raft/types.js'
+
+// ---- what the room stands on: real ones in files-node.ts and leveldb.ts, simulated ones in src/testing ----
+
+/** One open file of the log. Writes to a handle never overlap: one writeAndSync at a time. */
+export interface LogFile {
+  readonly size: number
+  /** Writes in place and makes it durable (fdatasync). Off the event loop, on a thread of its own. */
+  writeAndSync(write: { bytes: Uint8Array; at: number }, done: (error: Error | null) => void): void
+  readSync(range: { at: number; length: number }): Uint8Array
+  close(): Promise<void>
+}
+
+/** The data directory. Paths are relative to it, with '/'. */
+export interface Files {
+  list(directory: string): Promise<string[]>
+  makeDirectory(directory: string): Promise<void>
+  /** Zero-filled to `size`, file and directory synced, before it resolves. Off the log's sync thread. */
+  createLogFile(path: string, size: number): Promise<LogFile>
+  openLogFile(path: string): Promise<LogFile>
+  /** null: no such file. For small files. */
+  read(path: string): Promise<Uint8Array | null>
+  /** Atomically: temporary file, fsync, rename, fsync of the directory. */
+  replace(path: string, bytes: Uint8Array): Promise<void>
+  remove(path: string): Promise<void>
+  syncDirectory(directory: string): Promise<void>
+}
+
+export interface DbPut {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+}
+
+/** An ordered store of write-once records: LevelDB's traps included (an unsynced batch may be lost, or a later one kept without it). */
+export interface StateDb {
+  batch(puts: readonly DbPut[], done: (error: Error | null) => void): void
+  /** Per seek: the first record with gte <= key < lt, or null. */
+  seek(seeks: readonly { gte: Uint8Array; lt: Uint8Array }[], done: (error: Error | null, found: readonly (DbPut | null)[]) => void): void
+  /** Up to `limit` records of [gte, lt), in order or reversed. */
+  range(
+    bounds: { gte: Uint8Array; lt: Uint8Array; reverse: boolean; limit: number; bytesMax: number },
+    done: (error: Error | null, rows: readonly DbPut[]) => void,
+  ): void
+  /** After this, everything whose batch was done before the call is durable (all log files, not only the newest). */
+  sync(done: (error: Error | null) => void): void
+  close(): Promise<void>
+}
+
+// ---- our log ----
+
+/** The state of a range as of D, the index up to which its state is durable in the state store. Replay starts behind it. */
+export interface Checkpoint {
+  readonly replica: ReplicaId
+  readonly applied: { readonly index: LogIndex; readonly term: Term }
+  readonly bookkeeping: Bookkeeping
+  /** Where the state of which span lies. */
+  readonly storages: readonly { readonly span: Span; readonly storage: StorageId }[]
+  /** The log at or below it is no longer needed by anybody. At most `applied`. */
+  readonly truncated: { readonly index: LogIndex; readonly term: Term }
+}
+
+export type LogItem =
+  /** Replaces all of the range's log from entries[0].index on. */
+  | { readonly kind: 'entries'; readonly range: RangeId; readonly entries: readonly Entry[] }
+  | { readonly kind: 'hardState'; readonly range: RangeId; readonly hardState: HardState }
+  | { readonly kind: 'checkpoint'; readonly range: RangeId; readonly checkpoint: Checkpoint }
+  /** Node-wide: the next unused storage id. Durable before the first key under a new id is written. */
+  | { readonly kind: 'node'; readonly nextStorage: StorageId }
+
+export interface RecoveredRange {
+  readonly hardState: HardState
+  /** null: the range's log is known, its state not yet (a split whose parent has to be replayed first). */
+  readonly checkpoint: Checkpoint | null
+  readonly lastIndex: LogIndex
+  readonly lastTerm: Term
+  readonly lastTimestamp: Version
+}
+
+/** The node's log: one append and one fsync for all ranges. */
+export interface NodeLog {
+  readonly recovered: ReadonlyMap<RangeId, RecoveredRange>
+  readonly nextStorage: StorageId
+  /**
+   * Appends one numbered batch; `done` once it is durable. At most one call may be open: collect meanwhile.
+   * Returns nothing on failure: a failed write or fsync is fatal.
+   */
+  append(items: readonly LogItem[], done: () => void): void
+  reader(range: RangeId): LogReader
+  /** Bytes appended since open, for deciding when to sync the state. */
+  readonly appendedBytes: number
+  /** Bytes of all segment files. */
+  readonly diskBytes: number
+  close(): Promise<void>
+}
+
+// ---- the state ----
+
+export interface StateBatch {
+  readonly records: readonly { readonly storage: StorageId; readonly record: StateRecord }[]
+  readonly journals: readonly { readonly range: RangeId; readonly record: JournalRecord }[]
+}
+
+export interface StateStore {
+  /**
+   * Latest record by entry order without I/O, from cache or overlay. null: known to be absent. undefined: unknown, fetch it.
+   * A tombstone comes back as Stored with value null.
+   */
+  peek(lookup: { storage: StorageId; key: string }): Stored | null | undefined
+  /**
+   * Latest records by entry order with version <= upTo (what this range has applied): during replay LevelDB may hold later ones.
+   * Fills the cache where nothing was written meanwhile.
+   */
+  fetch(
+    lookups: readonly { storage: StorageId; key: string; upTo: Version }[],
+    done: (found: readonly (Stored | null)[]) => void,
+  ): void
+  /** Takes an applied batch: visible to peek and fetch at once. Goes to LevelDB once log batch `needsLogBatch` is durable. */
+  write(batch: StateBatch, needsLogBatch: number): void
+  /** Log batches up to `logBatch` are durable. */
+  logDurable(logBatch: number): void
+  /** One page by version: every key's newest record <= at, without tombstones. Waits for what was written before the call. */
+  scan(
+    page: { storage: StorageId; span: Span; at: Version; reverse: boolean; limit: number; bytesMax: number; keysOnly: boolean },
+    done: (rows: readonly Row[], more: boolean) => void,
+  ): void
+  /** Journal records of `range` with from < timestamp <= to, in order. */
+  journal(piece: { range: RangeId; from: Version; to: Version }, each: (record: JournalRecord) => void, done: () => void): void
+  /** Everything written before the call is durable when `done` runs (its log batches must become durable meanwhile). */
+  sync(done: () => void): void
+  /** Written and not yet in LevelDB. */
+  readonly overlayBytes: number
+  close(): Promise<void>
+}
