@@ -34,6 +34,8 @@ export const limits = {
 
   appendMessagesInFlightMax: 64,
   appendBytesInFlightMax: 8 * MiB,
+  /** Entries of one range kept in memory behind what is applied, for followers. */
+  raftTailBytesMax: 4 * MiB,
 
   tickMs: 20,
   heartbeatTicks: 5,

@@ -1,6 +1,5 @@
-import type { NodeInfo } from '../base/descriptor.js'
+import type { Descriptor, NodeInfo } from '../base/descriptor.js'
 import type { BootId, NodeId } from '../base/ids.js'
-import type { Descriptor } from '../base/descriptor.js'
 import type { Message } from '../raft/types.js'
 
 /** Sent by a node that leads a range (or just started) to the node that leads the meta range; repeated until indexed. */

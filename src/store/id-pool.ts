@@ -1,0 +1,41 @@
+import type { RangeId } from '../base/ids.js'
+
+/** Ids fetched ahead in one go; those that a stopped node did not use are never used again. */
+const IDS_PER_REQUEST = 4
+/** Ticks after which an unanswered request is repeated. */
+const REPEAT_TICKS = 25
+
+/** Fresh range ids from the meta range's counter, for the splits this node leads. */
+export class IdPool {
+  #ids: RangeId[] = []
+  #waiting: ((id: RangeId) => void)[] = []
+  #request = 0
+  #ticksUntilRepeat = 0
+  readonly #ask: (request: number, count: number) => void
+
+  constructor(ask: (request: number, count: number) => void) {
+    this.#ask = ask
+  }
+
+  take(use: (id: RangeId) => void): void {
+    const id = this.#ids.shift()
+    if (id !== undefined) use(id)
+    else if (this.#waiting.push(use) === 1) this.#send()
+  }
+
+  #send(): void {
+    this.#ticksUntilRepeat = REPEAT_TICKS
+    this.#ask(++this.#request, IDS_PER_REQUEST)
+  }
+
+  /** An answer to an older request is used too: whatever the counter gave is ours. */
+  allocated(first: number | null): void {
+    if (first === null) return
+    for (let at = 0; at < IDS_PER_REQUEST; at++) this.#ids.push((first + at) as RangeId)
+    while (this.#waiting.length > 0 && this.#ids.length > 0) this.#waiting.shift()!(this.#ids.shift()!)
+  }
+
+  tick(): void {
+    if (this.#waiting.length > 0 && --this.#ticksUntilRepeat <= 0) this.#send()
+  }
+}

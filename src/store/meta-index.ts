@@ -1,0 +1,52 @@
+import type { Descriptor, NodeInfo } from '../base/descriptor.js'
+import type { Key, NodeId, RangeId } from '../base/ids.js'
+import { DESCRIPTOR_SPAN, decodeDescriptor, decodeNode, NODE_SPAN } from '../kv/meta.js'
+import type { StateRecord } from '../kv/types.js'
+import { RangeMap } from '../range/range-map.js'
+import { contains } from '../range/span.js'
+
+/** The meta range's contents in memory, on the nodes that hold a replica of it: kept up by what its machine applies. */
+export class MetaIndex {
+  readonly #ranges = new RangeMap<Descriptor>((descriptor) => descriptor)
+  readonly #byId = new Map<RangeId, Descriptor>()
+  readonly #nodes = new Map<NodeId, NodeInfo>()
+
+  /** Takes a record of the meta range, in log order. */
+  applied(record: Pick<StateRecord, 'key' | 'value'>): void {
+    if (record.value === null) return
+    if (contains(DESCRIPTOR_SPAN, record.key)) {
+      const descriptor = decodeDescriptor(record.value)
+      this.#ranges.insert(descriptor)
+      this.#byId.set(descriptor.range, descriptor)
+    } else if (contains(NODE_SPAN, record.key)) {
+      const node = decodeNode(record.value)
+      this.#nodes.set(node.node, node)
+    }
+  }
+
+  get nodes(): readonly NodeInfo[] {
+    return [...this.#nodes.values()]
+  }
+
+  /** Whether the index has this descriptor, or a newer one of its range. */
+  has(descriptor: Descriptor): boolean {
+    const known = this.#byId.get(descriptor.range)
+    if (known === undefined || known.generation < descriptor.generation) return false
+    return known.generation > descriptor.generation || known.epoch >= descriptor.epoch
+  }
+
+  hasNode(info: NodeInfo): boolean {
+    const known = this.#nodes.get(info.node)
+    return (
+      known !== undefined &&
+      known.clientAddress === info.clientAddress &&
+      known.peerAddress === info.peerAddress &&
+      known.pid === info.pid
+    )
+  }
+
+  /** Up to `limit` descriptors that cover [from, …), in key order. */
+  from(from: Key, limit: number): readonly Descriptor[] {
+    return this.#ranges.overlapping({ start: from, end: null }).slice(0, limit)
+  }
+}

@@ -1,0 +1,69 @@
+import type { LogIndex } from '../base/ids.js'
+import type { GetRequest, ReplySink, ScanRequest } from '../kv/requests.js'
+
+export interface PendingRead {
+  readonly request: GetRequest | ScanRequest
+  readonly sink: ReplySink
+  /** Monotonic milliseconds. */
+  readonly expiresAt: number
+}
+
+/**
+ * Linearizable reads of one range (thesis 6.4). All reads of a turn share one context; the core confirms it with the index
+ * that must be applied before they are answered.
+ */
+export class Reads {
+  #arrived: PendingRead[] = []
+  #nextContext = 1
+  readonly #confirming = new Map<number, PendingRead[]>()
+  #confirmed: { readonly index: LogIndex; readonly reads: PendingRead[] }[] = []
+
+  arrive(read: PendingRead): void {
+    this.#arrived.push(read)
+  }
+
+  /** Starts confirming what arrived. `ask` is the core's readIndex; what it refuses comes back. */
+  begin(ask: (context: number) => boolean): PendingRead[] {
+    if (this.#arrived.length === 0) return []
+    const reads = this.#arrived
+    this.#arrived = []
+    const context = this.#nextContext++
+    if (!ask(context)) return reads
+    this.#confirming.set(context, reads)
+    return []
+  }
+
+  confirm(context: number, index: LogIndex): void {
+    const reads = this.#confirming.get(context)
+    if (reads === undefined) return
+    this.#confirming.delete(context)
+    this.#confirmed.push({ index, reads })
+  }
+
+  fail(context: number): PendingRead[] {
+    const reads = this.#confirming.get(context) ?? []
+    this.#confirming.delete(context)
+    return reads
+  }
+
+  /** Reads whose index is applied. */
+  takeServable(applied: LogIndex): PendingRead[] {
+    if (this.#confirmed.length === 0) return []
+    const servable: PendingRead[] = []
+    const waiting: { readonly index: LogIndex; readonly reads: PendingRead[] }[] = []
+    for (const group of this.#confirmed) {
+      if (group.index <= applied) servable.push(...group.reads)
+      else waiting.push(group)
+    }
+    this.#confirmed = waiting
+    return servable
+  }
+
+  /** Everything not yet confirmed: this node stopped leading. Confirmed reads stay: they are served once applied. */
+  takeUnconfirmed(): PendingRead[] {
+    const reads = [...this.#arrived, ...[...this.#confirming.values()].flat()]
+    this.#arrived = []
+    this.#confirming.clear()
+    return reads
+  }
+}

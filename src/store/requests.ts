@@ -1,0 +1,307 @@
+import { assertNever } from '../base/assert.js'
+import type { Key, RangeId, Version } from '../base/ids.js'
+import { limits } from '../base/limits.js'
+import type {
+  GetRequest,
+  RangeRequest,
+  Reply,
+  ReplySink,
+  Request,
+  RoutesRequest,
+  Row,
+  ScanRequest,
+  SplitRequest,
+  WriteRequest,
+} from '../kv/requests.js'
+import type { Stored } from '../kv/types.js'
+import { contains } from '../range/span.js'
+import type { StateStore } from '../storage/types.js'
+import type { IdPool } from './id-pool.js'
+import type { Outbox } from './outbox.js'
+import type { Proposal } from './proposals.js'
+import type { PendingRead } from './reads.js'
+import type { Replica } from './replica.js'
+import { errorReply, failed, failure, outcomeReply, type Settled } from './replies.js'
+import type { Routes } from './routes.js'
+
+/** How long a client waits after OVERLOADED before it tries again. */
+const RETRY_AFTER_MS = 20
+/** What a command costs beside its keys and values, in the bounds of queues. */
+const COMMAND_OVERHEAD_BYTES = 64
+
+export interface RequestParts {
+  readonly replicas: ReadonlyMap<RangeId, Replica>
+  readonly routes: Routes
+  readonly ids: IdPool
+  readonly state: StateStore
+  readonly outbox: Outbox
+  monotonicMs(): number
+  /** Highest version taken from a client. */
+  doorVersion(): Version
+  /** Marks a replica for this turn, or wakes the next. */
+  touch(replica: Replica): void
+  status(id: number): Reply
+}
+
+/** Takes client requests in: checks them against the range as this node knows it, and queues them at the replica. */
+export class Requests {
+  readonly #parts: RequestParts
+
+  constructor(parts: RequestParts) {
+    this.#parts = parts
+  }
+
+  take(request: Request, sink: ReplySink): void {
+    switch (request.kind) {
+      case 'status':
+        return this.#parts.outbox.reply(sink, this.#parts.status(request.id))
+      case 'routes':
+        return this.#routes(request, sink)
+      case 'get':
+      case 'scan':
+        return this.#read(request, sink)
+      case 'write':
+        return this.#write(request, sink)
+      case 'split':
+        return this.#split(request, sink)
+      default:
+        return assertNever(request)
+    }
+  }
+
+  #routes(request: RoutesRequest, sink: ReplySink): void {
+    this.#parts.outbox.reply(sink, this.#parts.routes.reply(request))
+  }
+
+  #refuse(request: { readonly id: number }, sink: ReplySink, error: ReturnType<typeof failure>): void {
+    this.#parts.outbox.reply(sink, errorReply(request.id, error))
+  }
+
+  /** The replica that may execute the request, or null after a refusal. The same is checked again where it is executed. */
+  #admit(request: RangeRequest, sink: ReplySink): Replica | null {
+    const replica = this.#parts.replicas.get(request.range)
+    if (replica === undefined || !isCurrent(replica, request)) {
+      const message = `range ${request.range} at generation ${request.generation} is not here for these keys`
+      this.#refuse(
+        request,
+        sink,
+        failure('RANGE_MOVED', message, { routes: this.#parts.routes.forKeys(keysOf(request)) }),
+      )
+      return null
+    }
+    if (!replica.leads) {
+      const message = `range ${request.range} is led by ${replica.leaderNode === null ? 'nobody known' : `node ${replica.leaderNode}`}`
+      this.#refuse(request, sink, failure('NOT_LEADER', message, { routes: [this.#parts.routes.of(replica)] }))
+      return null
+    }
+    if (request.seen > this.#parts.doorVersion()) {
+      const message = `version ${request.seen} lies more than ${limits.versionAheadMsMax} ms ahead of this cluster's clocks`
+      this.#refuse(request, sink, failure('VERSION_TOO_FAR', message))
+      return null
+    }
+    return replica
+  }
+
+  #read(request: GetRequest | ScanRequest, sink: ReplySink): void {
+    const replica = this.#admit(request, sink)
+    if (replica === null) return
+    replica.reads.arrive({ request, sink, expiresAt: this.#parts.monotonicMs() + request.deadlineMs })
+    this.#parts.touch(replica)
+  }
+
+  #write(request: WriteRequest, sink: ReplySink): void {
+    const replica = this.#admitWrite(request, sink)
+    if (replica === null) return
+    const { origin, generation, conditions, writes, wantValue } = request
+    this.#offer(replica, request, sink, {
+      make: (version) => ({ kind: 'write', version, origin, generation, conditions, writes, wantValue }),
+      bytes: commandBytes(request),
+      endsEntry: false,
+    })
+  }
+
+  #split(request: SplitRequest, sink: ReplySink): void {
+    const replica = this.#admitWrite(request, sink)
+    if (replica === null) return
+    this.#parts.ids.take((child) => {
+      const { origin, generation, at } = request
+      this.#offer(replica, request, sink, {
+        make: (version) => ({ kind: 'split', version, origin, generation, at, child }),
+        bytes: COMMAND_OVERHEAD_BYTES + at.length,
+        endsEntry: true,
+      })
+    })
+  }
+
+  /** Asks the session table before anything else: a repeat gets its first answer wherever the key is now. */
+  #admitWrite(request: WriteRequest | SplitRequest, sink: ReplySink): Replica | null {
+    const holder = this.#parts.replicas.get(request.range)
+    if (request.origin !== null && holder !== undefined) {
+      const known = holder.machine.sessions.known(request.origin)
+      if (known !== null) {
+        this.#settle(request, sink, known)
+        return null
+      }
+      if (request.origin.firstSent > this.#parts.doorVersion()) {
+        this.#refuse(
+          request,
+          sink,
+          failure('VERSION_TOO_FAR', `first sent at version ${request.origin.firstSent}, which lies too far ahead`),
+        )
+        return null
+      }
+    }
+    return this.#admit(request, sink)
+  }
+
+  #offer(
+    replica: Replica,
+    request: WriteRequest | SplitRequest,
+    sink: ReplySink,
+    what: Pick<Proposal, 'make' | 'bytes' | 'endsEntry'>,
+  ): void {
+    if (!replica.leads) {
+      this.#settle(
+        request,
+        sink,
+        failed(failure('NOT_LEADER', 'the lead moved away', { routes: [this.#parts.routes.of(replica)] })),
+      )
+      return
+    }
+    const overlayFull = this.#parts.state.overlayBytes > limits.overlayBytesMax
+    const taken =
+      !overlayFull &&
+      replica.proposals.offer({
+        ...what,
+        seen: request.seen,
+        expiresAt: this.#parts.monotonicMs() + request.deadlineMs,
+        settle: (settled) => this.#settle(request, sink, settled),
+      })
+    if (taken) return this.#parts.touch(replica)
+    const message = overlayFull
+      ? 'the state store is behind'
+      : `range ${replica.range} has as many proposals waiting as it may`
+    this.#refuse(request, sink, failure('OVERLOADED', message, { retryAfterMs: RETRY_AFTER_MS }))
+  }
+
+  #settle(request: WriteRequest | SplitRequest, sink: ReplySink, settled: Settled): void {
+    this.#parts.outbox.reply(
+      sink,
+      outcomeReply(request.id, settled, () => this.#parts.routes.forKeys(keysOf(request))),
+    )
+  }
+
+  // ---- reads, once they are confirmed and applied ----
+
+  /** Answers a read whose index is applied. Span and generation are checked again: a split may have been applied meanwhile. */
+  serve(replica: Replica, { request, sink, expiresAt }: PendingRead): void {
+    if (expiresAt <= this.#parts.monotonicMs()) {
+      return this.#refuse(request, sink, failure('DEADLINE', 'the deadline passed while the read waited'))
+    }
+    if (!isCurrent(replica, request)) {
+      const routes = this.#parts.routes.forKeys(keysOf(request))
+      return this.#refuse(request, sink, failure('RANGE_MOVED', 'the range was split', { routes }))
+    }
+    if (request.kind === 'get') this.#get(replica, request, sink)
+    else this.#scan(replica, request, sink)
+  }
+
+  #get(replica: Replica, request: GetRequest, sink: ReplySink): void {
+    const { state, outbox } = this.#parts
+    const version = replica.clock
+    const rows: (Row | null)[] = new Array(request.keys.length).fill(null)
+    const missing: number[] = []
+    request.keys.forEach((key, at) => {
+      const known = state.peek({ storage: replica.storageOf(key), key })
+      if (known === undefined) missing.push(at)
+      else rows[at] = toRow(key, known)
+    })
+    if (missing.length === 0) return outbox.reply(sink, { kind: 'rows', id: request.id, version, rows })
+    const lookups = missing.map((at) => ({
+      storage: replica.storageOf(request.keys[at]!),
+      key: request.keys[at]!,
+      upTo: version,
+    }))
+    state.fetch(lookups, (found) => {
+      missing.forEach((at, place) => {
+        rows[at] = toRow(request.keys[at]!, found[place] ?? null)
+      })
+      outbox.reply(sink, { kind: 'rows', id: request.id, version, rows })
+      this.#parts.touch(replica)
+    })
+  }
+
+  /** A scan's pages after the first name the version of the first: the range has applied it, and records are written once. */
+  #scan(replica: Replica, request: ScanRequest, sink: ReplySink): void {
+    const at = request.at ?? replica.clock
+    if (at > replica.clock) {
+      return this.#refuse(
+        request,
+        sink,
+        failure('INVALID_ARGUMENT', `version ${at} is above ${replica.clock}, the newest of range ${replica.range}`),
+      )
+    }
+    const { start, end, reverse, keysOnly } = request
+    const page = {
+      storage: replica.storageOf(start),
+      span: { start, end },
+      at,
+      reverse,
+      keysOnly,
+      limit: Math.min(request.limit, limits.scanRowsMax),
+      bytesMax: Math.min(request.bytesMax, limits.scanBytesMax),
+    }
+    this.#parts.state.scan(page, (rows, more) => {
+      this.#parts.outbox.reply(sink, { kind: 'page', id: request.id, version: at, rows, more })
+      this.#parts.touch(replica)
+    })
+  }
+
+  refuseReads(reads: readonly PendingRead[], replica: Replica): void {
+    if (reads.length === 0) return
+    const error = failure('NOT_LEADER', `range ${replica.range} lost its leader`, {
+      routes: [this.#parts.routes.of(replica)],
+    })
+    for (const { request, sink } of reads) this.#refuse(request, sink, error)
+  }
+}
+
+function keysOf(request: RangeRequest): readonly Key[] {
+  switch (request.kind) {
+    case 'get':
+      return request.keys
+    case 'scan':
+      return [request.start]
+    case 'write':
+      return [...request.conditions, ...request.writes].map((each) => each.key)
+    case 'split':
+      return [request.at]
+    default:
+      return assertNever(request)
+  }
+}
+
+/** Whether the range is the one the client meant. A scan stays within one range: the SDK cuts it at the borders. */
+function isCurrent(replica: Replica, request: RangeRequest): boolean {
+  const { generation, span } = replica.descriptor
+  if (request.generation !== generation) return false
+  if (request.kind === 'scan' && !endsWithin(request.end, span.end)) return false
+  return keysOf(request).every((key) => contains(span, key))
+}
+
+function endsWithin(end: Key | null, limit: Key | null): boolean {
+  return limit === null || (end !== null && end <= limit)
+}
+
+function toRow(key: Key, stored: Stored | null): Row | null {
+  if (stored === null || stored.value === null) return null
+  return { key, version: stored.version, codec: stored.codec, value: stored.value }
+}
+
+function commandBytes(request: WriteRequest): number {
+  let bytes = COMMAND_OVERHEAD_BYTES
+  for (const condition of request.conditions)
+    bytes += condition.key.length + (condition.kind === 'value' ? condition.value.length : 0)
+  for (const write of request.writes) bytes += write.key.length + (write.kind === 'put' ? write.value.length : 0)
+  return bytes
+}

@@ -1,0 +1,84 @@
+import type { Descriptor, NodeInfo } from '../base/descriptor.js'
+import type { Key, NodeId, RangeId } from '../base/ids.js'
+import { META_RANGE, NO_VERSION } from '../base/ids.js'
+import { limits } from '../base/limits.js'
+import type { Reply, Route, RoutesRequest } from '../kv/requests.js'
+import { contains } from '../range/span.js'
+import type { MetaIndex } from './meta-index.js'
+import type { Replica } from './replica.js'
+
+/** What this node can say about who serves what: its own replicas first, the meta index for the rest. Hints, never authority. */
+export class Routes {
+  readonly #replicas: ReadonlyMap<RangeId, Replica>
+  readonly #index: MetaIndex
+  readonly #nodes: ReadonlyMap<NodeId, NodeInfo>
+
+  constructor(parts: {
+    replicas: ReadonlyMap<RangeId, Replica>
+    index: MetaIndex
+    nodes: ReadonlyMap<NodeId, NodeInfo>
+  }) {
+    this.#replicas = parts.replicas
+    this.#index = parts.index
+    this.#nodes = parts.nodes
+  }
+
+  of(replica: Replica): Route {
+    return { descriptor: replica.descriptor, leader: replica.leaderNode }
+  }
+
+  /** One route per range that holds any of the keys. */
+  forKeys(keys: readonly Key[]): readonly Route[] {
+    const found = new Map<RangeId, Route>()
+    for (const key of keys) {
+      const route = this.#forKey(key)
+      if (route !== null) found.set(route.descriptor.range, route)
+    }
+    return [...found.values()]
+  }
+
+  #forKey(key: Key): Route | null {
+    for (const replica of this.#replicas.values()) if (contains(replica.descriptor.span, key)) return this.of(replica)
+    const indexed = this.#index.from(key, 1)[0]
+    return indexed === undefined ? null : this.#route(indexed)
+  }
+
+  #route(descriptor: Descriptor): Route {
+    const replica = this.#replicas.get(descriptor.range)
+    return replica === undefined ? { descriptor, leader: null } : this.of(replica)
+  }
+
+  reply(request: RoutesRequest): Reply {
+    const limit = Math.min(request.limit, limits.scanRowsMax)
+    const routes = new Map<RangeId, Route>()
+    for (const descriptor of this.#index.from(request.from, limit))
+      routes.set(descriptor.range, this.#route(descriptor))
+    for (const replica of this.#ownFrom(request.from, limit)) routes.set(replica.range, this.of(replica))
+    return {
+      kind: 'routes',
+      id: request.id,
+      version: NO_VERSION,
+      routes: [...routes.values()].sort(byStart).slice(0, limit),
+      nodes: [...this.#nodes.values()],
+    }
+  }
+
+  /** The index may lag behind a split that this node has applied already. */
+  #ownFrom(from: Key, limit: number): readonly Replica[] {
+    const covers = ({ descriptor: { span } }: Replica) => span.end === null || span.end > from
+    return [...this.#replicas.values()]
+      .filter(covers)
+      .sort((a, b) => byStart(this.of(a), this.of(b)))
+      .slice(0, limit)
+  }
+
+  /** Node believed to lead the meta range. */
+  get metaLeader(): NodeId | null {
+    return this.#replicas.get(META_RANGE)?.leaderNode ?? null
+  }
+}
+
+function byStart(a: Route, b: Route): number {
+  const [x, y] = [a.descriptor.span.start, b.descriptor.span.start]
+  return x < y ? -1 : x > y ? 1 : 0
+}

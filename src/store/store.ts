@@ -1,0 +1,425 @@
+import type { NodeInfo } from '../base/descriptor.js'
+import { LogClock } from '../base/hlc.js'
+import type { BootId, ClusterId, NodeId, RangeId, Version } from '../base/ids.js'
+import { META_RANGE, NO_VERSION } from '../base/ids.js'
+import type { Clock, Fatal, Logger, Random } from '../base/ports.js'
+import { versionAt } from '../base/version.js'
+import type { NodeStatus, ReplySink, Request, ServerHello } from '../kv/requests.js'
+import type { AppliedEntry, SplitEffect } from '../kv/types.js'
+import type { Message } from '../raft/types.js'
+import type { Checkpoint, NodeLog, StateStore } from '../storage/types.js'
+import { type Birth, openReplicas, ReplicaFactory } from './factory.js'
+import { IdPool } from './id-pool.js'
+import { LogWriter } from './log-writer.js'
+import { type JoinResult, MetaDuties } from './meta-duties.js'
+import { MetaIndex } from './meta-index.js'
+import { Outbox } from './outbox.js'
+import type { PeerFrame, PeerMessage, PeerTransport } from './ports.js'
+import type { EntryCodec, Replica, ReplicaHost } from './replica.js'
+import { failed, failure } from './replies.js'
+import { Requests } from './requests.js'
+import { Routes } from './routes.js'
+import { SessionFloors } from './session-floors.js'
+import { StateSync } from './state-sync.js'
+import { Ticker } from './ticker.js'
+
+export interface StoreOptions {
+  readonly cluster: ClusterId
+  /** This node as others reach it. */
+  readonly self: NodeInfo
+  readonly boot: BootId
+  /** Nodes and ranges the cluster was born with; ranges without a replica here are no concern of this node. */
+  readonly birth: Birth
+  readonly log: NodeLog
+  readonly state: StateStore
+  readonly codec: EntryCodec
+  readonly transport: PeerTransport
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly fatal: Fatal
+  /** Called when a node is first heard of, or its addresses change. */
+  onNode?(info: NodeInfo): void
+  /** For checkers and tests: sees every entry that a replica of this node applied, in order. */
+  onApplied?(replica: Replica, applied: AppliedEntry): void
+}
+
+/** One node: its replicas, and the one loop that drives them. Callers only enqueue; everything happens in turns. */
+export class Store {
+  readonly #options: StoreOptions
+  readonly #replicas = new Map<RangeId, Replica>()
+  readonly #nodes = new Map<NodeId, NodeInfo>()
+  readonly #index = new MetaIndex()
+  readonly #outbox = new Outbox()
+  readonly #writer: LogWriter
+  readonly #stateSync: StateSync
+  readonly #ticker: Ticker
+  readonly #logClock = new LogClock()
+  readonly #duties: MetaDuties
+  readonly #ids: IdPool
+  readonly #routes: Routes
+  readonly #requests: Requests
+  readonly #sessionFloors: SessionFloors
+  readonly #factory: ReplicaFactory
+  readonly #startedMs: number
+
+  #frames: PeerFrame[] = []
+  #arrived: { readonly requests: readonly Request[]; readonly sink: ReplySink }[] = []
+  /** Replicas with something to do in this turn. */
+  #active = new Set<Replica>()
+  #scheduled = false
+  #serving = false
+  #stopped = false
+  #now: Version = NO_VERSION
+  #door: Version = NO_VERSION
+
+  constructor(options: StoreOptions) {
+    this.#options = options
+    this.#startedMs = options.clock.monotonicMs()
+    for (const node of options.birth.nodes) this.#nodes.set(node.node, node)
+    this.#nodes.set(options.self.node, options.self)
+    const wake = () => this.#wake()
+    this.#writer = new LogWriter(options.log, wake)
+    this.#ticker = new Ticker(options.clock, wake)
+    const replicas = this.#replicas
+    this.#stateSync = new StateSync({ log: options.log, state: options.state, writer: this.#writer, replicas, wake })
+    this.#duties = new MetaDuties({
+      self: () => options.self,
+      index: this.#index,
+      replicas,
+      others: () => [...this.#nodes.keys()].filter((node) => node !== options.self.node),
+      send: (to, message) => this.#outbox.message(to, message),
+      touch: (replica) => this.#touch(replica),
+    })
+    this.#ids = new IdPool((request, count) => this.#duties.requestIds(this.#ids, request, count))
+    this.#routes = new Routes({ replicas, index: this.#index, nodes: this.#nodes })
+    this.#sessionFloors = new SessionFloors(replicas, (replica) => this.#touch(replica))
+    this.#requests = new Requests({
+      replicas,
+      routes: this.#routes,
+      ids: this.#ids,
+      state: options.state,
+      outbox: this.#outbox,
+      monotonicMs: () => options.clock.monotonicMs(),
+      doorVersion: () => this.#door,
+      touch: (replica) => this.#touch(replica),
+      status: (id) => ({ kind: 'status', id, version: NO_VERSION, status: this.status() }),
+    })
+    const { boot, random, log } = options
+    this.#factory = new ReplicaFactory({ host: this.#host(), node: options.self.node, boot, random, log })
+  }
+
+  #host(): ReplicaHost {
+    return {
+      state: this.#options.state,
+      codec: this.#options.codec,
+      logBatch: () => this.#writer.lastNumber,
+      now: () => this.#now,
+      monotonicMs: () => this.#options.clock.monotonicMs(),
+      send: (replica, message) => this.#send(replica, message),
+      touch: (replica) => this.#touch(replica),
+      onApplied: (replica, applied) => this.#onApplied(replica, applied),
+      onSplit: (replica, effect, storages) => this.#onSplit(replica, effect, storages),
+      onLeadership: (replica) => this.#onLeadership(replica),
+    }
+  }
+
+  // ---- life ----
+
+  /** Brings up all replicas from the log and the state store, then serves. `done` when it does. */
+  start(done: () => void): void {
+    this.#readClocks()
+    openReplicas({ ...this.#options, writer: this.#writer, factory: this.#factory, index: this.#index }, (replicas) => {
+      for (const replica of replicas) {
+        this.#replicas.set(replica.range, replica)
+        this.#active.add(replica)
+      }
+      this.#serving = true
+      this.#ticker.start()
+      this.#wake()
+      done()
+    })
+    this.#writer.flush()
+    this.#wake()
+  }
+
+  /** Takes no more work, makes the state durable so that the next start replays little, then calls `done`. */
+  stop(done: () => void): void {
+    if (this.#stopped) return done()
+    this.#stopped = true
+    this.#ticker.stop()
+    for (const replica of this.#replicas.values()) {
+      const error = failure('UNAVAILABLE', 'this node is stopping')
+      replica.proposals.leadLost(
+        failed(error),
+        failed(failure('OUTCOME_UNKNOWN', 'this node stopped before the outcome was known')),
+      )
+    }
+    this.#outbox.flushReplies()
+    this.#stateSync.start(() => done())
+    this.#writer.force()
+    this.#wake()
+  }
+
+  // ---- inputs: they only enqueue ----
+
+  receive(frame: PeerFrame): void {
+    this.#frames.push(frame)
+    this.#wake()
+  }
+
+  submit(requests: readonly Request[], sink: ReplySink): void {
+    this.#arrived.push({ requests, sink })
+    this.#wake()
+  }
+
+  /** The transport lost its connection to a node. */
+  peerDown(node: NodeId): void {
+    for (const replica of this.#replicas.values()) {
+      const peer = replica.descriptor.replicas.find((each) => each.node === node)
+      if (peer !== undefined) replica.raft.unreachable(peer.replica)
+    }
+  }
+
+  nodeSeen(info: NodeInfo): void {
+    const known = this.#nodes.get(info.node)
+    const same =
+      known?.clientAddress === info.clientAddress && known.peerAddress === info.peerAddress && known.pid === info.pid
+    if (same || info.node === this.#options.self.node) return
+    this.#nodes.set(info.node, info)
+    this.#options.onNode?.(info)
+  }
+
+  /** Gives a new node its id, or names the node that can. */
+  join(
+    request: { token: string; clientAddress: string; peerAddress: string; pid: number },
+    done: (result: JoinResult) => void,
+  ): void {
+    this.#duties.join(request, done)
+    this.#wake()
+  }
+
+  // ---- the turn ----
+
+  #wake(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#options.clock.defer(() => {
+      this.#scheduled = false
+      try {
+        this.#turn()
+      } catch (error) {
+        this.#options.fatal('the store contradicts itself', error)
+      }
+    })
+  }
+
+  #touch(replica: Replica): void {
+    this.#active.add(replica)
+    this.#wake()
+  }
+
+  /**
+   * One turn runs to completion and awaits nothing: what it starts (log append, fetch, state batch) comes back as an input of a
+   * later one. The order:
+   *
+   * 1. Hear what became durable, what peers sent, what clients ask, and time.
+   * 2. Propose what gathered, one entry per range; begin read rounds. After the frames, so that a read joins only a round that
+   *    leaves after it arrived, and a deposed leader has heard so.
+   * 3. Collect the cores' effects. Appends leave before the local disk write: they promise nothing of this node, and the peers'
+   *    fsyncs overlap with ours (thesis 10.2.1). Acknowledgements and votes do promise, and stay behind in the log batch.
+   * 4. Hand the batch of all ranges to the log: one write, one fsync.
+   * 5. Apply what is committed. After 4, because the state batch is tagged with the log batch that holds its entries and goes to
+   *    LevelDB only behind it: state that our own log does not cover could not be told from damage after a power cut.
+   * 6. Answer reads whose index is applied, and all waiters, in one message per client.
+   */
+  #turn(): void {
+    this.#readClocks()
+    this.#writer.drainFinished()
+    this.#options.state.logDurable(this.#writer.durable)
+    if (this.#serving) {
+      this.#takeFrames()
+      this.#takeRequests()
+      if (this.#ticker.take()) this.#tick()
+      this.#runReplicas()
+      this.#stateSync.maybeStart()
+    }
+    this.#outbox.flushMessages(this.#options.transport)
+    this.#writer.flush()
+    this.#outbox.flushReplies()
+  }
+
+  #runReplicas(): void {
+    if (this.#active.size === 0) return
+    const active = this.#active
+    this.#active = new Set()
+    for (const replica of active) {
+      replica.propose()
+      const refused = replica.reads.begin((context) => replica.raft.readIndex(context))
+      this.#requests.refuseReads(refused, replica)
+      this.#collect(replica)
+    }
+    this.#outbox.flushMessages(this.#options.transport)
+    this.#writer.flush()
+    for (const replica of active) {
+      replica.applyCommitted()
+      for (const read of replica.reads.takeServable(replica.applied)) this.#requests.serve(replica, read)
+      if (replica.proposals.waiting > 0) this.#touch(replica)
+    }
+  }
+
+  #collect(replica: Replica): void {
+    for (let ready = replica.raft.takeReady(); ready !== null; ready = replica.raft.takeReady()) {
+      replica.accept(ready)
+      for (const context of ready.failedReads) this.#requests.refuseReads(replica.reads.fail(context), replica)
+      this.#writer.add(replica.range, replica, ready)
+    }
+  }
+
+  #readClocks(): void {
+    const own = { wallMs: this.#options.clock.wallMs(), monotonicMs: this.#options.clock.monotonicMs() }
+    this.#now = versionAt(this.#logClock.logTimeMs(own))
+    this.#door = this.#logClock.doorVersion(own)
+  }
+
+  #takeFrames(): void {
+    if (this.#frames.length === 0) return
+    const frames = this.#frames
+    this.#frames = []
+    const monotonicMs = this.#options.clock.monotonicMs()
+    for (const frame of frames) {
+      this.#logClock.heard({ node: frame.from, wallMs: frame.wallMs, monotonicMs })
+      for (const message of frame.messages) this.#takeMessage(frame.from, message)
+    }
+  }
+
+  #takeMessage(from: NodeId, message: PeerMessage): void {
+    switch (message.type) {
+      case 'report':
+        for (const node of message.nodes) this.nodeSeen(node)
+        return this.#duties.reported(message.descriptors, message.nodes)
+      case 'allocate':
+        return this.#duties.allocateRanges(message.count, (first) =>
+          this.#outbox.message(from, { type: 'allocated', request: message.request, first }),
+        )
+      case 'allocated':
+        return this.#ids.allocated(message.first)
+      default:
+        return this.#step(from, message)
+    }
+  }
+
+  /** Messages for ranges that are not here are dropped: a split's child is made by its parent's log alone. */
+  #step(from: NodeId, message: Message): void {
+    const replica = this.#replicas.get(message.range)
+    if (replica === undefined || replica.nodeOf(message.from) !== from) return
+    replica.raft.step(message)
+    this.#active.add(replica)
+  }
+
+  #takeRequests(): void {
+    if (this.#arrived.length === 0) return
+    const arrived = this.#arrived
+    this.#arrived = []
+    for (const { requests, sink } of arrived) for (const request of requests) this.#requests.take(request, sink)
+  }
+
+  #tick(): void {
+    for (const replica of this.#replicas.values()) {
+      replica.raft.tick()
+      this.#active.add(replica)
+    }
+    this.#duties.tick()
+    this.#ids.tick()
+    this.#sessionFloors.tick(this.#now)
+  }
+
+  // ---- what replicas report ----
+
+  #send(replica: Replica, message: Message): void {
+    const node = replica.nodeOf(message.to)
+    if (node !== null) this.#outbox.message(node, message)
+  }
+
+  #onLeadership(replica: Replica): void {
+    const { leader, leaderNode, range } = {
+      leader: replica.raft.leader,
+      leaderNode: replica.leaderNode,
+      range: replica.range,
+    }
+    this.#options.logger.log('info', 'leadership', {
+      range,
+      role: replica.raft.role,
+      term: replica.raft.term,
+      leader,
+      leaderNode,
+    })
+    if (replica.leads) return this.#duties.report()
+    const routes = [this.#routes.of(replica)]
+    replica.proposals.leadLost(
+      failed(failure('NOT_LEADER', `range ${range} has another leader`, { routes })),
+      failed(failure('OUTCOME_UNKNOWN', `range ${range} lost its leader while the write was on its way`, { routes })),
+    )
+    this.#requests.refuseReads(replica.reads.takeUnconfirmed(), replica)
+  }
+
+  #onApplied(replica: Replica, applied: AppliedEntry): void {
+    if (replica.range === META_RANGE) {
+      for (const record of applied.records) this.#index.applied(record)
+      for (const node of this.#index.nodes) this.nodeSeen(node)
+    }
+    this.#options.onApplied?.(replica, applied)
+  }
+
+  #onSplit(parent: Replica, effect: SplitEffect, storages: Checkpoint['storages']): void {
+    const range = effect.bookkeeping.descriptor.range
+    if (this.#replicas.has(range)) return
+    const child = this.#factory.child(parent, effect, storages)
+    if (child === null) return
+    this.#options.logger.log('info', 'split', {
+      range: parent.range,
+      child: range,
+      generation: parent.descriptor.generation,
+    })
+    this.#replicas.set(range, child)
+    this.#touch(child)
+    this.#duties.report()
+  }
+
+  // ---- what others may ask ----
+
+  get now(): Version {
+    return this.#now
+  }
+
+  hello(): ServerHello {
+    this.#readClocks()
+    const { cluster, self } = this.#options
+    return { cluster, node: self.node, nodes: [...this.#nodes.values()], version: this.#now }
+  }
+
+  replica(range: RangeId): Replica | undefined {
+    return this.#replicas.get(range)
+  }
+
+  get replicas(): Iterable<Replica> {
+    return this.#replicas.values()
+  }
+
+  node(id: NodeId): NodeInfo | undefined {
+    return this.#nodes.get(id)
+  }
+
+  status(): NodeStatus {
+    const { cluster, self, clock, state, log } = this.#options
+    return {
+      cluster,
+      node: self,
+      nodes: [...this.#nodes.values()],
+      replicas: [...this.#replicas.values()].map((replica) => replica.status()),
+      uptimeMs: Math.round(clock.monotonicMs() - this.#startedMs),
+      overlayBytes: state.overlayBytes,
+      logBytes: log.diskBytes,
+    }
+  }
+}
