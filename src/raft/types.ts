@@ -1,4 +1,5 @@
 import type { BootId, LogIndex, RangeId, ReplicaId, Term, Version } from '../base/ids.js'
+import type { Random } from '../base/ports.js'
 
 /** What an entry carries. An unknown kind stops the replica: it is never skipped. */
 export type EntryKind = 'noop' | 'commands' | 'configuration'
@@ -85,7 +86,7 @@ export interface AppendRejected extends Envelope {
   readonly hintTerm: Term
 }
 
-/** `round` numbers the leader's read rounds in this term, from 1; 0 when no read waits. A reply confirms every round up to it. */
+/** `round` numbers the leader's broadcasts in this term, from 1. A reply confirms every round up to it; 0 confirms none. */
 export interface Heartbeat extends Envelope {
   readonly type: 'heartbeat'
   readonly commit: LogIndex
@@ -151,7 +152,10 @@ export interface InitialState {
    * 'yield': for one election timeout it votes for nobody but `to` (PROTOCOL: nobody else may lead a child while the
    * parent's leader may still answer for its keys).
    */
-  readonly start: { readonly kind: 'follow' } | { readonly kind: 'campaign' } | { readonly kind: 'yield'; readonly to: ReplicaId | null }
+  readonly start:
+    | { readonly kind: 'follow' }
+    | { readonly kind: 'campaign' }
+    | { readonly kind: 'yield'; readonly to: ReplicaId | null }
 }
 
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader'
@@ -190,5 +194,20 @@ export interface RaftStatus extends Leadership {
   readonly lastIndex: LogIndex
   readonly persisted: LogIndex
   readonly allPersisted: LogIndex
-  readonly progress: readonly { readonly replica: ReplicaId; readonly match: LogIndex; readonly next: LogIndex; readonly state: 'probe' | 'replicate' }[]
+  readonly progress: readonly {
+    readonly replica: ReplicaId
+    readonly match: LogIndex
+    readonly next: LogIndex
+    readonly state:
+      | 'probe'
+      | 'replicate' /** Its log ends before what it acknowledged: it counts for nothing in this term. */
+    readonly forgotten: boolean
+  }[]
+}
+
+/** The nondeterminism of one replica. */
+export interface RaftPorts {
+  readonly random: Random
+  /** The timestamp for the next entry of this replica's own: above `above`, the last of its log. */
+  nextTimestamp(above: Version): Version
 }

@@ -1,0 +1,112 @@
+import { assert } from '../base/assert.js'
+import type { LogIndex, ReplicaId, Term, Version } from '../base/ids.js'
+import type { Core } from './core.js'
+import { Progress } from './progress.js'
+import { allReplicas, majorityValue } from './quorum.js'
+import { ReadRounds } from './reads.js'
+import { retryLost, sendAppends } from './replication.js'
+import type { Leader } from './roles.js'
+import type { EntryKind, HeartbeatReply } from './types.js'
+
+const NO_PAYLOAD = new Uint8Array(0)
+
+/** The only place where a leader is made. Its first entry lets it commit what older terms left (thesis 3.6.2, 6.4). */
+export function becomeLeader(core: Core): void {
+  assert(core.state.role === 'candidate' && core.isHardStateDurable, 'only an elected candidate leads', core.state.role)
+  const next = (core.log.lastIndex + 1) as LogIndex
+  const peers = new Map<ReplicaId, Progress>()
+  for (const replica of allReplicas(core.configuration)) {
+    if (replica !== core.self) peers.set(replica, new Progress(replica, next, core.config, core.clock))
+  }
+  const reads = new ReadRounds()
+  const leader: Leader = {
+    role: 'leader',
+    peers,
+    noop: next,
+    reads,
+    ticksSinceHeartbeat: 0,
+    heartbeatDue: false,
+    appendsDue: true,
+  }
+  core.state = leader
+  appendOwn(core, leader, { kind: 'noop', timestamp: core.nextTimestamp(), payload: NO_PAYLOAD })
+}
+
+/** Adds an entry of the present term to the leader's log. */
+export function appendOwn(
+  core: Core,
+  leader: Leader,
+  proposal: { kind: EntryKind; timestamp: Version; payload: Uint8Array },
+): { index: LogIndex; term: Term } {
+  const index = (core.log.lastIndex + 1) as LogIndex
+  const { term } = core
+  core.log.append({ index, term, timestamp: proposal.timestamp, kind: proposal.kind, payload: proposal.payload })
+  leader.appendsDue = true
+  return { index, term }
+}
+
+export function isReadyToServe(core: Core): boolean {
+  return core.state.role === 'leader' && core.commit >= core.state.noop
+}
+
+/** One tick of a leader: counts, and acts once per heartbeat interval. */
+export function lead(core: Core, leader: Leader): void {
+  leader.ticksSinceHeartbeat += 1
+  if (leader.ticksSinceHeartbeat < core.config.heartbeatTicks) return
+  leader.ticksSinceHeartbeat = 0
+  if (core.isDiskStalled || !hasQuorum(core, leader)) {
+    core.becomeFollower({ term: core.term, leader: null })
+    return
+  }
+  leader.heartbeatDue = true
+  for (const progress of leader.peers.values()) progress.interval()
+}
+
+/** Check-quorum (thesis 6.2): a majority of the voters was heard within the shortest election timeout. */
+function hasQuorum(core: Core, leader: Leader): boolean {
+  const heard = majorityValue(core.configuration, (replica) =>
+    replica === core.self ? core.clock : leader.peers.get(replica)!.heardTick,
+  )
+  return core.clock - heard < core.config.electionTicksMin
+}
+
+export function onHeartbeatReply(core: Core, leader: Leader, progress: Progress, message: HeartbeatReply): void {
+  assert(message.round <= leader.reads.lastRound, 'answers a round that has not begun', message.round)
+  progress.heartbeatAnswered(message)
+  retryLost(core, leader, progress)
+  if (leader.reads.isOpen) confirmReads(core, leader)
+}
+
+/** What a leader sends with this takeReady: heartbeats that are due or that reads wait for, and appends. */
+export function flush(core: Core, leader: Leader): void {
+  const canRead = isReadyToServe(core)
+  if (leader.heartbeatDue || (canRead && leader.reads.isWaiting)) broadcastHeartbeat(core, leader, canRead)
+  if (leader.appendsDue) sendAppends(core, leader)
+}
+
+/**
+ * Reads join this round here, as its heartbeats are handed out, and not earlier: so every answer to them was given
+ * after the reads came, and the commit of this moment covers all that was acknowledged before.
+ */
+function broadcastHeartbeat(core: Core, leader: Leader, canRead: boolean): void {
+  leader.heartbeatDue = false
+  const { commit, allPersisted } = core
+  const round = leader.reads.begin(canRead ? commit : null)
+  for (const progress of leader.peers.values()) {
+    progress.heartbeatLeaves(round)
+    // A follower may hold another leader's entries behind what it acknowledged: never tell it to commit those.
+    const known = Math.min(progress.match, commit) as LogIndex
+    const envelope = core.envelope(progress.replica)
+    core.outbox.sendNow({ type: 'heartbeat', ...envelope, commit: known, allPersisted, round })
+  }
+  if (leader.reads.isOpen) confirmReads(core, leader)
+}
+
+function confirmReads(core: Core, leader: Leader): void {
+  const round = majorityValue(core.configuration, (replica) => {
+    if (replica === core.self) return leader.reads.lastRound
+    const progress = leader.peers.get(replica)!
+    return progress.forgotten ? 0 : progress.confirmedRound
+  })
+  core.outbox.confirmReads(leader.reads.confirm(round))
+}

@@ -1,0 +1,264 @@
+import { assert, assertNever } from '../base/assert.js'
+import type { LogIndex, ReplicaId, Term, Version } from '../base/ids.js'
+import { Core } from './core.js'
+import {
+  becomeCandidate,
+  maybeCountOwnVote,
+  onPreVote,
+  onPreVoteReply,
+  onVote,
+  onVoteReply,
+  waitForLeader,
+} from './election.js'
+import { onAppend, onHeartbeat, tellTerm } from './follower.js'
+import { appendOwn, flush, isReadyToServe, lead, onHeartbeatReply } from './leader.js'
+import { matchAdvanced, onAppendAccepted, onAppendRejected } from './replication.js'
+import type {
+  AppendAccepted,
+  AppendRejected,
+  Entry,
+  EntryKind,
+  HeartbeatReply,
+  InitialState,
+  Leadership,
+  LogReader,
+  Message,
+  RaftConfig,
+  RaftPorts,
+  RaftStatus,
+  Ready,
+  Role,
+} from './types.js'
+import type { Written } from './writes.js'
+
+/**
+ * One replica of one range: the consensus core. Synchronous and deterministic; its effects are data.
+ *
+ * A caller steps messages, ticks and proposals in, then takes a Ready and performs it as `Ready` says: send, write and
+ * sync, send the rest, report `persisted`. Nothing in here waits, and nothing is called back.
+ */
+export class Raft {
+  readonly #core: Core
+  #reported: Leadership
+
+  constructor(config: RaftConfig, initial: InitialState, log: LogReader, ports: RaftPorts) {
+    this.#core = new Core(config, initial, log, ports)
+    this.#reported = this.#core.leadership
+    if (initial.start.kind === 'campaign') becomeCandidate(this.#core, { transfer: true })
+  }
+
+  get role(): Role {
+    return this.#core.state.role
+  }
+
+  get term(): Term {
+    return this.#core.term
+  }
+
+  /** Who leads the present term, as far as this replica knows. */
+  get leader(): ReplicaId | null {
+    return this.#core.leader
+  }
+
+  get commit(): LogIndex {
+    return this.#core.commit
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#core.log.lastIndex
+  }
+
+  /** Of the last entry, committed or not: what is proposed next must lie above it. */
+  get lastTimestamp(): Version {
+    return this.#core.log.lastTimestamp
+  }
+
+  /** Every replica has the log on disk up to here; highest value known, not kept over a restart. */
+  get allPersisted(): LogIndex {
+    return this.#core.allPersisted
+  }
+
+  /** It leads, and an entry of its own term is committed. Before it serves it must also have applied that entry. */
+  isReadyToServe(): boolean {
+    return isReadyToServe(this.#core)
+  }
+
+  /** Takes in a message. Messages to others, and late ones, are ignored; nothing a correct peer may send throws. */
+  step(message: Message): void {
+    const core = this.#core
+    if (message.range !== core.config.range || message.to !== core.self || message.from === core.self) return
+    if (this.#isKeptByLiveLeader(message)) return
+    if (message.term > core.term && !isAboutNextTerm(message)) {
+      const isFromLeader = message.type === 'append' || message.type === 'heartbeat'
+      core.becomeFollower({ term: message.term, leader: isFromLeader ? message.from : null })
+    }
+    if (message.term < core.term) this.#answerStale(message)
+    else this.#dispatch(message)
+  }
+
+  /** Time passes by one tick. */
+  tick(): void {
+    const core = this.#core
+    core.clock += 1
+    if (core.state.role === 'leader') lead(core, core.state)
+    else waitForLeader(core)
+  }
+
+  /** Appends an entry to the leader's log; null: not the leader. `payload` must own its memory. */
+  propose(proposal: {
+    kind: EntryKind
+    timestamp: Version
+    payload: Uint8Array
+  }): { index: LogIndex; term: Term } | null {
+    const { state, log } = this.#core
+    assert(proposal.kind !== 'configuration', 'configurations cannot be changed')
+    if (state.role !== 'leader') return null
+    assert(proposal.timestamp > log.lastTimestamp, 'timestamps must increase', proposal.timestamp, log.lastTimestamp)
+    return appendOwn(this.#core, state, proposal)
+  }
+
+  /**
+   * Asks for a read point (thesis 6.4); false: not the leader. The answer is in a later Ready: `reads` has `context`
+   * with the index that must be applied first, or `failedReads` has it. A read waits while the leader has not committed
+   * in its term.
+   */
+  readIndex(context: number): boolean {
+    const { state } = this.#core
+    if (state.role !== 'leader') return false
+    state.reads.add(context)
+    return true
+  }
+
+  /** The effects since the last call, or null. */
+  takeReady(): Ready | null {
+    const core = this.#core
+    if (core.state.role === 'leader') flush(core, core.state)
+    const leadership = this.#newLeadership()
+    if (leadership === null && core.outbox.isEmpty && !core.writes.hasWork(core, core.log)) return null
+    const isDurable = core.isHardStateDurable
+    const write = core.writes.take(core.hardState, core.log, core.clock)
+    const acknowledgement = core.outbox.takeAcknowledgement()
+    if (acknowledgement !== null) {
+      const { to, matchIndex } = acknowledgement
+      const message = { type: 'appendAccepted', ...core.envelope(to), matchIndex } as const
+      if (isDurable && matchIndex <= core.writes.persistedIndex) core.outbox.sendNow(message)
+      else core.outbox.sendAfterPersist(message)
+    }
+    return { ...core.outbox.take(), ...write, leadership }
+  }
+
+  /**
+   * A Ready was written and synced. Called once for each that had `mustSync`, in the order taken; calls for others are
+   * allowed and change nothing. An entry that was replaced meanwhile does not count.
+   */
+  persisted(written: Written): void {
+    const core = this.#core
+    core.writes.persisted(written)
+    core.settle()
+    maybeCountOwnVote(core)
+    if (core.state.role === 'leader') matchAdvanced(core, core.state)
+  }
+
+  /**
+   * Asked just before a message of `sendAfterPersist` is sent: false when the replica has moved to another term since.
+   * An acknowledgement of the old term must not leave then: the entry may be replaced, and that leader would count it.
+   */
+  stillValid(message: Message): boolean {
+    if (message.type === 'preVoteReply') return true
+    return message.term === (message.type === 'preVote' ? this.#core.term + 1 : this.#core.term)
+  }
+
+  /** The store has applied everything up to `index`. */
+  appliedTo(index: LogIndex): void {
+    this.#core.appliedTo(index)
+  }
+
+  /** Entries from..commit, at least one if there is any, cut off after `bytesMax` of payload or where the disk part ends. */
+  committedEntries({ from, bytesMax }: { from: LogIndex; bytesMax: number }): readonly Entry[] {
+    const { commit, log } = this.#core
+    return from > commit ? [] : log.read({ from, to: commit, bytesMax })
+  }
+
+  /** The transport lost the connection to a peer: what is under way to it may be lost. */
+  unreachable(replica: ReplicaId): void {
+    const { state } = this.#core
+    if (state.role === 'leader') state.peers.get(replica)?.becomeUnreachable()
+  }
+
+  status(): RaftStatus {
+    const core = this.#core
+    const peers = core.state.role === 'leader' ? [...core.state.peers.values()] : []
+    return {
+      ...core.leadership,
+      commit: core.commit,
+      lastIndex: core.log.lastIndex,
+      persisted: core.writes.persistedIndex,
+      allPersisted: core.allPersisted,
+      progress: peers.map(({ replica, match, next, state, forgotten }) => ({ replica, match, next, state, forgotten })),
+    }
+  }
+
+  /** Who hears from a leader takes no part in deposing it, and does not even learn the term (thesis 4.2.3, 9.6). */
+  #isKeptByLiveLeader(message: Message): boolean {
+    if (message.type !== 'preVote' && message.type !== 'vote') return false
+    if (message.type === 'vote' && message.transfer) return false
+    return message.term > this.#core.term && this.#core.hasLiveLeader
+  }
+
+  #answerStale(message: Message): void {
+    const core = this.#core
+    const envelope = core.envelope(message.from)
+    if (message.type === 'append' || message.type === 'heartbeat') tellTerm(core, message)
+    else if (message.type === 'preVote') core.send({ type: 'preVoteReply', ...envelope, granted: false })
+    else if (message.type === 'vote') core.send({ type: 'voteReply', ...envelope, granted: false })
+  }
+
+  #dispatch(message: Message): void {
+    const core = this.#core
+    switch (message.type) {
+      case 'preVote':
+        return onPreVote(core, message)
+      case 'preVoteReply':
+        return onPreVoteReply(core, message)
+      case 'vote':
+        return onVote(core, message)
+      case 'voteReply':
+        return onVoteReply(core, message)
+      case 'append':
+        return onAppend(core, message)
+      case 'heartbeat':
+        return onHeartbeat(core, message)
+      case 'appendAccepted':
+      case 'appendRejected':
+      case 'heartbeatReply':
+        return this.#onPeerReply(message)
+      default:
+        return assertNever(message)
+    }
+  }
+
+  #onPeerReply(message: AppendAccepted | AppendRejected | HeartbeatReply): void {
+    const core = this.#core
+    if (core.state.role !== 'leader') return
+    const progress = core.state.peers.get(message.from)
+    if (progress === undefined) return
+    progress.sawBoot(message.boot)
+    if (!progress.forgotten) progress.heardTick = core.clock
+    if (message.type === 'appendAccepted') onAppendAccepted(core, core.state, progress, message)
+    else if (message.type === 'appendRejected') onAppendRejected(core, core.state, progress, message)
+    else onHeartbeatReply(core, core.state, progress, message)
+  }
+
+  #newLeadership(): Leadership | null {
+    const { role, term, leader } = this.#reported
+    const core = this.#core
+    if (core.state.role === role && core.term === term && core.leader === leader) return null
+    this.#reported = core.leadership
+    return this.#reported
+  }
+}
+
+/** A pre-vote and its grant name a term that nobody is in yet. */
+function isAboutNextTerm(message: Message): boolean {
+  return message.type === 'preVote' || (message.type === 'preVoteReply' && message.granted)
+}
