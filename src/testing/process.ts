@@ -1,0 +1,116 @@
+import { AssertionError } from '../base/assert.js'
+import type { Clock, Fatal } from '../base/ports.js'
+import type { Scheduler } from './scheduler.js'
+
+/** Thrown by a simulated process's `fatal`: unwinds to the process's boundary, which ends it. */
+export class ProcessEnded extends Error {
+  override readonly name = 'ProcessEnded'
+}
+
+/** Milliseconds since the Unix epoch at virtual time zero. */
+const EPOCH_MS = 1_800_000_000_000
+
+/**
+ * One simulated operating-system process. Everything that it waits for (timers, disk, network) enters through `enter`,
+ * so a dead one gets nothing and a paused one gets it when it goes on.
+ */
+export class SimProcess {
+  readonly clock: Clock
+  readonly fatal: Fatal
+  /** Added to the wall clock; the monotonic one never notices. */
+  wallOffsetMs = 0
+  readonly #scheduler: Scheduler
+  readonly #onFatal: (reason: string) => void
+  readonly #onBug: (error: unknown) => void
+  #alive = true
+  #waiting: (() => void)[] | null = null
+
+  /** `settles`: its timers are waited for by promise-based code (clients). */
+  constructor(options: {
+    scheduler: Scheduler
+    settles: boolean
+    onFatal(reason: string): void
+    onBug(error: unknown): void
+  }) {
+    this.#scheduler = options.scheduler
+    this.#onFatal = options.onFatal
+    this.#onBug = options.onBug
+    this.fatal = (reason) => {
+      throw new ProcessEnded(reason)
+    }
+    this.clock = this.#makeClock(options.settles)
+  }
+
+  get isAlive(): boolean {
+    return this.#alive
+  }
+
+  get isPaused(): boolean {
+    return this.#waiting !== null
+  }
+
+  /** Runs `action` inside the process: now, when it is resumed, or never. */
+  enter(action: () => void): void {
+    if (!this.#alive) return
+    if (this.#waiting !== null) {
+      this.#waiting.push(action)
+      return
+    }
+    try {
+      action()
+    } catch (error) {
+      if (error instanceof ProcessEnded) this.#onFatal(error.message)
+      else this.#onBug(error)
+    }
+  }
+
+  /** Like kill -9: nothing enters any more. */
+  end(): void {
+    this.#alive = false
+    this.#waiting = null
+  }
+
+  /** Like SIGSTOP. */
+  pause(): void {
+    this.#waiting ??= []
+  }
+
+  /** Like SIGCONT: what waited comes at once, in its order. */
+  resume(): void {
+    const waiting = this.#waiting ?? []
+    this.#waiting = null
+    for (const action of waiting) this.enter(action)
+  }
+
+  #makeClock(settles: boolean): Clock {
+    const scheduler = this.#scheduler
+    return {
+      wallMs: () => EPOCH_MS + Math.floor(scheduler.nowMs + this.wallOffsetMs),
+      monotonicMs: () => scheduler.nowMs,
+      setTimer: (delayMs, action) => this.#cancellable(Math.max(0, delayMs), action, settles),
+      defer: (action) => {
+        scheduler.schedule(0, () => this.enter(action), settles)
+      },
+    }
+  }
+
+  #cancellable(delayMs: number, action: () => void, settles: boolean): () => void {
+    let cancelled = false
+    const enter = () =>
+      this.enter(() => {
+        // Cancelled while the process was paused and the timer had already fired.
+        if (!cancelled) action()
+      })
+    const cancel = this.#scheduler.schedule(delayMs, enter, settles)
+    return () => {
+      cancelled = true
+      cancel()
+    }
+  }
+}
+
+/** What a failed assertion or an unexpected error of simulated code says. */
+export function describeBug(error: unknown): string {
+  if (error instanceof AssertionError) return `assertion: ${error.message}\n${error.stack ?? ''}`
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

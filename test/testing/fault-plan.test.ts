@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest'
+import { describePlan, drawFaultPlan, type Fault, type FaultPlan } from '../../src/testing/fault-plan.js'
+import { SeededRandom } from '../../src/testing/random.js'
+
+const bounds = { nodes: 3, fromMs: 3_000, untilMs: 50_000 }
+const plan = (seed: number): FaultPlan => drawFaultPlan(new SeededRandom(seed), bounds)
+
+describe('a fault plan', () => {
+  it('is the same for the same seed', () => {
+    expect(plan(5)).toEqual(plan(5))
+    expect(plan(5)).not.toEqual(plan(6))
+  })
+
+  it('is plain data: it survives JSON', () => {
+    expect(JSON.parse(JSON.stringify(plan(5)))).toEqual(plan(5))
+  })
+
+  it('ends every fault before the cluster is healed', () => {
+    for (let seed = 0; seed < 200; seed++) {
+      for (const { atMs, forMs } of plan(seed).faults) {
+        expect(atMs).toBeGreaterThanOrEqual(bounds.fromMs)
+        expect(atMs + forMs).toBeLessThanOrEqual(bounds.untilMs)
+      }
+    }
+  })
+
+  it('over a hundred seeds has every kind of fault and every shape of partition', () => {
+    const seen = new Set<string>()
+    for (let seed = 0; seed < 100; seed++) for (const fault of plan(seed).faults) seen.add(nameOf(fault))
+    const partitions = ['isolate', 'peers', 'deaf', 'mute', 'pair'].map((shape) => `partition ${shape}`)
+    expect([...seen].sort()).toEqual(['crash 1', 'crash 2', 'crash 3', 'links', 'pause', ...partitions].sort())
+  })
+
+  it('prints one line per fault', () => {
+    const { faults } = plan(5)
+    const lines = describePlan(plan(5)).split('\n')
+    expect(lines).toHaveLength(faults.length + 2)
+  })
+})
+
+function nameOf(fault: Fault): string {
+  if (fault.kind === 'crash') return `crash ${fault.targets.length}`
+  return fault.kind === 'partition' ? `partition ${fault.shape}` : fault.kind
+}
