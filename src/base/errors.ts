@@ -37,6 +37,8 @@ export function isErrorCode(value: unknown): value is ErrorCode {
 export interface ErrorDetails {
   /** Wait at least this long before trying again (OVERLOADED). */
   readonly retryAfterMs?: number
+  /** False where the code alone would say more than is so: a read leaves nothing behind, whatever happened to it. */
+  readonly mayHaveBeenApplied?: false
   readonly cause?: unknown
 }
 
@@ -50,7 +52,7 @@ export class HoldfastError extends Error {
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
-    this.mayHaveBeenApplied = errorCatalogue[code].mayHaveBeenApplied === 'unknown'
+    this.mayHaveBeenApplied = details.mayHaveBeenApplied ?? errorCatalogue[code].mayHaveBeenApplied === 'unknown'
     this.retryAfterMs = details.retryAfterMs
   }
 }
