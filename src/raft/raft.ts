@@ -179,6 +179,11 @@ export class Raft {
     return from > commit ? [] : log.read({ from, to: commit, bytesMax })
   }
 
+  /** Term of the entry at `index`, from the truncation point known at the start to the last. */
+  termAt(index: LogIndex): Term {
+    return this.#core.log.term(index)
+  }
+
   /** The transport lost the connection to a peer: what is under way to it may be lost. */
   unreachable(replica: ReplicaId): void {
     const { state } = this.#core
