@@ -1,5 +1,6 @@
 import type { Generation, Key, RangeId, SessionId, Version } from '../base/ids.js'
 import type { Descriptor, NodeInfo } from '../base/descriptor.js'
+import type { SessionTable } from './sessions.js'
 
 /** How a value's bytes are to be read; stored beside it. */
 export type Codec = 'bytes' | 'utf8' | 'json' | 'msgpack'
@@ -142,9 +143,10 @@ export interface Bookkeeping {
   readonly digest: number
 }
 
-/** Made by a split; `bookkeeping` is the child's, `parent` the parent's new descriptor. */
+/** Made by a split: the child's bookkeeping, and a session table of its own that remembers what the parent's does. */
 export interface SplitEffect {
   readonly bookkeeping: Bookkeeping
+  readonly childSessions: SessionTable
 }
 
 export interface AppliedEntry {

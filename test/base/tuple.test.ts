@@ -150,6 +150,8 @@ describe('tuple forms', () => {
   test('small keys are short', () => {
     expect(encodeTuple(['user', 12_345])).toHaveLength(6 + 4)
     expect(encodeTuple([1])).toHaveLength(2)
+    expect(encodeTuple([2 ** 40])).toHaveLength(2)
+    expect(encodeTuple([0.5])).toHaveLength(4)
     expect(encodeTuple([Math.PI])).toHaveLength(10)
   })
 
