@@ -1,0 +1,59 @@
+import { InvalidArgumentError, Option } from 'commander'
+import { limits } from '../src/base/limits.js'
+
+export const DEFAULT_ENDPOINT = '127.0.0.1:7400'
+
+/** An argument parser for an integer within bounds (both included). */
+export function integer({ min, max }: { min: number; max: number }): (text: string) => number {
+  return (text) => {
+    const value = /^-?\d+$/.test(text) ? Number(text) : Number.NaN
+    if (Number.isSafeInteger(value) && value >= min && value <= max) return value
+    throw new InvalidArgumentError(`Expected an integer from ${min} to ${max}.`)
+  }
+}
+
+/** Splits a comma list and adds it to what earlier uses of the option gave. */
+export function commaList(text: string, previous: readonly string[] = []): string[] {
+  const items = text.split(',').map((item) => item.trim())
+  if (items.some((item) => item === ''))
+    throw new InvalidArgumentError('Expected names separated by commas, none empty.')
+  return [...previous, ...items]
+}
+
+/** host:port, with [host]:port for IPv6. */
+export function address(text: string): string {
+  const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):(\d{1,5})$/.exec(text)
+  if (match === null || Number(match[2]) > 65_535)
+    throw new InvalidArgumentError('Expected host:port, as in 127.0.0.1:7400.')
+  return text
+}
+
+export function addressList(text: string, previous: readonly string[] = []): string[] {
+  return [...previous, ...commaList(text).map(address)]
+}
+
+export function splitAddress(text: string): { readonly host: string; readonly port: number } {
+  const colon = text.lastIndexOf(':')
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) }
+}
+
+export const endpointOption = () =>
+  new Option('-e, --endpoint <host:port,…>', 'client addresses of nodes; one that answers is enough')
+    .env('HOLDFAST_ENDPOINTS')
+    .argParser(addressList)
+    .default([DEFAULT_ENDPOINT], DEFAULT_ENDPOINT)
+
+export const deadlineOption = (defaultMs: number = limits.defaultDeadlineMs) =>
+  new Option('--deadline <ms>', 'give a call up after this many milliseconds')
+    .argParser(integer({ min: 1, max: limits.deadlineMsMax }))
+    .default(defaultMs)
+
+export const jsonOption = () => new Option('--json', 'print JSON')
+
+export const rawOption = () => new Option('--raw', 'take keys as plain strings, also if they begin with [ or {')
+
+export interface ClusterOptions {
+  readonly endpoint: readonly string[]
+  readonly deadline: number
+  readonly json?: true
+}

@@ -1,0 +1,51 @@
+import { Command, Option } from 'commander'
+import { type ClusterOptions, deadlineOption, endpointOption, integer, jsonOption } from '../arguments.js'
+import type { Context } from '../context.js'
+import { splitKeyList } from '../keys.js'
+import { writeJson, writeLine } from '../terminal.js'
+
+const REPLICAS_MAX = 7
+const INIT_DEADLINE_MS = 30_000
+
+interface InitOptions extends ClusterOptions {
+  readonly replicas?: number
+  readonly splitAt?: readonly string[]
+}
+
+export function initCommand(context: Context): Command {
+  return new Command('init')
+    .description('make one new cluster of started nodes that know each other by --join; once in its life')
+    .addOption(
+      new Option('--replicas <n>', 'copies of every range (default: 3, or as many as there are nodes)').argParser(
+        integer({ min: 1, max: REPLICAS_MAX }),
+      ),
+    )
+    .addOption(
+      new Option('--split-at <key,…>', 'begin with data ranges cut at these keys; may be given again').argParser(
+        (text: string, previous: readonly string[] = []) => [...previous, ...splitKeyList(text)],
+      ),
+    )
+    .addOption(endpointOption())
+    .addOption(deadlineOption(INIT_DEADLINE_MS))
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Ask one node; it finds the others through the peer addresses it was started with.
+
+Examples:
+  holdfast init -e 127.0.0.1:7400
+  holdfast init -e 10.0.0.1:7400 --replicas 3 --split-at g,n,t
+  holdfast init --split-at '["user",5000]' --split-at '["user",9000]'`,
+    )
+    .action(async (options: InitOptions) => {
+      const [endpoint] = options.endpoint
+      const born = await context.initCluster(endpoint!, {
+        ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
+        ...(options.splitAt === undefined ? {} : { splitAt: [...options.splitAt] }),
+        deadlineMs: options.deadline,
+      })
+      if (options.json) await writeJson(context.terminal, born)
+      else await writeLine(context.terminal, `cluster ${born.cluster} with ${born.nodes.length} nodes`)
+    })
+}
