@@ -1,0 +1,212 @@
+import { assert } from '../base/assert.js'
+import type { Random } from '../base/ports.js'
+import type { Files, LogFile } from '../storage/types.js'
+
+const SECTOR_BYTES = 512
+
+export interface MemoryFilesOptions {
+  /** Decides what a power cut leaves of unsynced writes. */
+  readonly random: Random
+  /** Calls `action` after `latencyMs`. What was scheduled before a crash may still be called: it does nothing then. */
+  readonly schedule: (latencyMs: number, action: () => void) => void
+  /** Time of one sync; default 0.2 ms. */
+  readonly syncLatencyMs?: () => number
+}
+
+/** One file: what a reader sees now, and for each sector not synced what the disk still has. */
+interface Inode {
+  bytes: Uint8Array
+  readonly unsynced: Map<number, Uint8Array>
+}
+
+/**
+ * A data directory in memory, with a disk's bad habits: what was not synced may be gone, in part and in any order of
+ * sectors, after `crash`; a directory entry too. Handles and pending calls of before a crash are dead.
+ */
+export class MemoryFiles implements Files {
+  readonly #options: MemoryFilesOptions
+  #inodes = new Map<string, Inode>()
+  /** As the disk knows it: differs from #inodes where the directory was not synced. */
+  #durable = new Map<string, Inode>()
+  #life = 1
+  /** When set, every write and sync of a log file fails so. */
+  failure: Error | null = null
+
+  constructor(options: MemoryFilesOptions) {
+    this.#options = options
+  }
+
+  /** The power fails: of what was not synced, a random part of the 512-byte sectors is kept. */
+  crash(): void {
+    this.kill()
+    const keep = this.#pickSectors()
+    this.#inodes = new Map(this.#durable)
+    for (const inode of this.#inodes.values()) {
+      for (const [sector, before] of inode.unsynced) {
+        if (!keep()) inode.bytes.set(before, sector * SECTOR_BYTES)
+      }
+      inode.unsynced.clear()
+    }
+  }
+
+  /** The process dies, the machine goes on: all that was written is still seen, and still not synced. */
+  kill(): void {
+    this.#life += 1
+  }
+
+  /** For tests: a file's bytes as a reader sees them now; writing to it is damage. */
+  contents(path: string): Uint8Array {
+    const inode = this.#inodes.get(path)
+    assert(inode !== undefined, 'no such file', path)
+    return inode.bytes
+  }
+
+  /** For tests: puts a file there as if it had been synced long ago. */
+  put(path: string, bytes: Uint8Array): void {
+    const inode = { bytes: new Uint8Array(bytes), unsynced: new Map<number, Uint8Array>() }
+    this.#inodes.set(path, inode)
+    this.#durable.set(path, inode)
+  }
+
+  paths(): string[] {
+    return [...this.#inodes.keys()].sort()
+  }
+
+  async list(directory: string): Promise<string[]> {
+    const prefix = `${directory}/`
+    return this.paths()
+      .filter((path) => path.startsWith(prefix))
+      .map((path) => path.slice(prefix.length))
+  }
+
+  async makeDirectory(_directory: string): Promise<void> {}
+
+  async createLogFile(path: string, size: number): Promise<LogFile> {
+    await this.#later(this.#syncLatencyMs())
+    if (this.failure !== null) throw this.failure
+    this.put(path, new Uint8Array(size))
+    return this.openLogFile(path)
+  }
+
+  async openLogFile(path: string): Promise<LogFile> {
+    const inode = this.#inodes.get(path)
+    if (inode === undefined) throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), { code: 'ENOENT' })
+    return new MemoryLogFile(inode, this.#handle())
+  }
+
+  async read(path: string): Promise<Uint8Array | null> {
+    const inode = this.#inodes.get(path)
+    return inode === undefined ? null : new Uint8Array(inode.bytes)
+  }
+
+  async replace(path: string, bytes: Uint8Array): Promise<void> {
+    const copy = new Uint8Array(bytes)
+    await this.#later(this.#syncLatencyMs())
+    this.put(path, copy)
+  }
+
+  async remove(path: string): Promise<void> {
+    this.#inodes.delete(path)
+  }
+
+  async syncDirectory(directory: string): Promise<void> {
+    await this.#later(this.#syncLatencyMs())
+    for (const path of this.#durable.keys()) {
+      if (path.startsWith(`${directory}/`) && !this.#inodes.has(path)) this.#durable.delete(path)
+    }
+  }
+
+  /** Resolves later in this life, never in the next one. */
+  #later(latencyMs: number): Promise<void> {
+    const { schedule } = this.#handle()
+    return new Promise((resolve) => schedule(latencyMs, resolve))
+  }
+
+  #handle(): Handle {
+    const life = this.#life
+    return {
+      isAlive: () => this.#life === life,
+      failure: () => this.failure,
+      syncLatencyMs: () => this.#syncLatencyMs(),
+      schedule: (latencyMs, action) => {
+        this.#options.schedule(latencyMs, () => {
+          if (this.#life === life) action()
+        })
+      },
+    }
+  }
+
+  #syncLatencyMs(): number {
+    return this.#options.syncLatencyMs?.() ?? 0.2
+  }
+
+  /** All, none, or each with its own chance: the extremes are rare among random subsets and worth their own share. */
+  #pickSectors(): () => boolean {
+    const { random } = this.#options
+    const kind = random.next()
+    if (kind < 0.2) return () => true
+    if (kind < 0.4) return () => false
+    const share = random.next()
+    return () => random.next() < share
+  }
+}
+
+interface Handle {
+  isAlive(): boolean
+  failure(): Error | null
+  syncLatencyMs(): number
+  schedule(latencyMs: number, action: () => void): void
+}
+
+class MemoryLogFile implements LogFile {
+  readonly #inode: Inode
+  readonly #handle: Handle
+  #isWriting = false
+
+  constructor(inode: Inode, handle: Handle) {
+    this.#inode = inode
+    this.#handle = handle
+  }
+
+  get size(): number {
+    return this.#inode.bytes.length
+  }
+
+  writeAndSync({ bytes, at }: { bytes: Uint8Array; at: number }, done: (error: Error | null) => void): void {
+    assert(this.#handle.isAlive(), 'a write through a handle of before the crash')
+    assert(!this.#isWriting, 'two writes to one log file at once')
+    this.#isWriting = true
+    if (this.#handle.failure() === null) this.#write(bytes, at)
+    this.#handle.schedule(this.#handle.syncLatencyMs(), () => {
+      this.#isWriting = false
+      const failure = this.#handle.failure()
+      if (failure === null) this.#inode.unsynced.clear()
+      done(failure)
+    })
+  }
+
+  readSync({ at, length }: { at: number; length: number }): Uint8Array {
+    assert(this.#handle.isAlive(), 'a read through a handle of before the crash')
+    return this.#inode.bytes.slice(at, at + length)
+  }
+
+  async close(): Promise<void> {}
+
+  #write(bytes: Uint8Array, at: number): void {
+    const inode = this.#inode
+    this.#grow(at + bytes.length)
+    const last = Math.floor((at + bytes.length - 1) / SECTOR_BYTES)
+    for (let sector = Math.floor(at / SECTOR_BYTES); sector <= last; sector += 1) {
+      if (inode.unsynced.has(sector)) continue
+      inode.unsynced.set(sector, inode.bytes.slice(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES))
+    }
+    inode.bytes.set(bytes, at)
+  }
+
+  #grow(size: number): void {
+    if (size <= this.#inode.bytes.length) return
+    const bytes = new Uint8Array(size)
+    bytes.set(this.#inode.bytes)
+    this.#inode.bytes = bytes
+  }
+}
