@@ -103,6 +103,10 @@ export class Replica implements Persisting {
     return this.#applied.index
   }
 
+  get appliedTerm(): Term {
+    return this.#applied.term
+  }
+
   get leads(): boolean {
     return this.raft.role === 'leader'
   }

@@ -38,6 +38,8 @@ export interface StoreOptions {
   readonly random: Random
   readonly logger: Logger
   readonly fatal: Fatal
+  /** A state sync starts when this much was logged since the last one. Default limits.stateSyncEveryBytes. */
+  readonly stateSyncEveryBytes?: number
   /** Called when a node is first heard of, or its addresses change. */
   onNode?(info: NodeInfo): void
   /** For checkers and tests: sees every entry that a replica of this node applied, in order. */
@@ -242,7 +244,7 @@ export class Store {
       this.#takeRequests()
       if (this.#ticker.take()) this.#tick()
       this.#runReplicas()
-      this.#stateSync.maybeStart()
+      this.#stateSync.maybeStart(this.#options.stateSyncEveryBytes)
     }
     this.#outbox.flushMessages(this.#options.transport)
     this.#writer.flush()

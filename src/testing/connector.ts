@@ -13,7 +13,6 @@ export interface SimListener {
   /** null: it does not serve yet. */
   hello(): ServerHello | null
   submit(requests: readonly Request[], sink: ReplySink): void
-  closed(sink: ReplySink): void
 }
 
 export interface ConnectorOptions {
@@ -82,14 +81,10 @@ class SimConnection implements ClientConnection, ReplySink {
     })
   }
 
-  /** The client's end; nothing is called after it. */
+  /** Nothing is called after it. Requests under way still arrive, and their replies find nobody. */
   close(): void {
     if (this.#closed) return
     this.#end()
-    const listener = this.#listener
-    if (listener === null) return
-    // The server hears of it when the link lets it; requests under way still arrive before.
-    this.#toServer!.send(() => listener.process.enter(() => listener.closed(this)))
   }
 
   /** Called by the node. */
@@ -150,7 +145,6 @@ class SimConnection implements ClientConnection, ReplySink {
 
   #broken(listener: SimListener, broken: boolean): void {
     if (!broken || this.#listener !== listener || this.#closed) return
-    listener.process.enter(() => listener.closed(this))
     this.#toServer!.close()
     this.#fail('the connection fell silent')
   }

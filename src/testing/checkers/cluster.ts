@@ -1,0 +1,74 @@
+import type { Descriptor } from '../../base/descriptor.js'
+import type { LogIndex, NodeId, RangeId, Term } from '../../base/ids.js'
+import type { NodeLog } from '../../storage/types.js'
+import type { Replica } from '../../store/replica.js'
+import { AppliedChecker, type AppliedState } from './applied.js'
+import { LeaderChecker } from './leaders.js'
+import { LogChecker } from './logs.js'
+import { overlapFault, partitionFault } from './spans.js'
+import { Violations } from './violations.js'
+
+interface Parts {
+  /** Called at the first violation. */
+  onFirst(): void
+  /** Term of an entry in a node's log, also where it is not on disk yet; null: not there, or no longer. */
+  termAt(node: NodeId, range: RangeId, index: LogIndex): Term | null
+}
+
+/** All checkers that watch a cluster's nodes while they run. */
+export class ClusterCheckers {
+  readonly violations: Violations
+  readonly leaders: LeaderChecker
+  readonly logs: LogChecker
+  readonly applied: AppliedChecker
+  readonly #parts: Parts
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.violations = new Violations(() => parts.onFirst())
+    this.leaders = new LeaderChecker(this.violations, (leader) => this.#isComplete(leader))
+    this.logs = new LogChecker(this.violations)
+    this.applied = new AppliedChecker(this.violations)
+  }
+
+  opened(node: NodeId, log: NodeLog): void {
+    this.logs.reopened(node, log)
+    this.applied.restarted(node)
+  }
+
+  appliedBy(node: NodeId, replica: Replica): AppliedState {
+    const { bookkeeping } = replica.machine
+    const state: AppliedState = {
+      range: replica.range,
+      index: replica.applied,
+      term: replica.appliedTerm,
+      clock: bookkeeping.clock,
+      digest: bookkeeping.digest,
+      generation: bookkeeping.descriptor.generation,
+    }
+    this.applied.applied(node, state)
+    return state
+  }
+
+  spansOf(node: NodeId, descriptors: readonly Descriptor[]): void {
+    const fault = overlapFault(descriptors)
+    this.violations.require(fault === null, () => `on node ${node} ${fault}`)
+  }
+
+  partition(descriptors: readonly Descriptor[]): void {
+    const fault = partitionFault(descriptors)
+    this.violations.require(fault === null, () => `the spans do not partition the keys: ${fault}`)
+  }
+
+  /** Leader completeness (thesis 3.2): a new leader has every entry committed in an earlier term; log matching covers those before. */
+  #isComplete({ node, range, term }: { node: NodeId; range: RangeId; term: Term }): void {
+    const last = this.applied.lastBefore(range, term)
+    if (last === undefined) return
+    const found = this.#parts.termAt(node, range, last.index)
+    this.violations.require(
+      found === null || found === last.term,
+      () =>
+        `node ${node} leads range ${range} in term ${term} without entry ${last.index} of term ${last.term} (it has ${found})`,
+    )
+  }
+}

@@ -1,0 +1,236 @@
+import type { NodeInfo } from '../base/descriptor.js'
+import type { BootId, ClusterId, NodeId } from '../base/ids.js'
+import { type Logger, silentLogger } from '../base/ports.js'
+import type { AppliedEntry } from '../kv/types.js'
+import { recordDigest } from '../storage/codec/digest.js'
+import { decodeCommands, encodeCommands } from '../storage/codec/entry.js'
+import { openNodeLog } from '../storage/log/log.js'
+import { openStateStore } from '../storage/state/state-store.js'
+import type { LogItem, NodeLog } from '../storage/types.js'
+import type { Birth } from '../store/factory.js'
+import type { PeerFrame, PeerMessage } from '../store/ports.js'
+import type { Replica } from '../store/replica.js'
+import { Store } from '../store/store.js'
+import type { SimListener } from './connector.js'
+import { MemoryFiles } from './files.js'
+import type { Place } from './network.js'
+import { ObservedLog } from './observed-log.js'
+import { ProcessEnded, SimProcess } from './process.js'
+import type { SeededRandom } from './random.js'
+import type { Scheduler } from './scheduler.js'
+import { MemoryStateDb } from './state-db.js'
+
+/** Small, so that a run of a minute fills and frees many segments. */
+const SEGMENT_BYTES = 256 * 1024
+const STATE_SYNC_EVERY_BYTES = 64 * 1024
+/** Small, so that reads that miss are common. */
+const CACHE_BYTES = 64 * 1024
+const CACHE_VALUE_BYTES_MAX = 256
+
+/** Who hears what a node does. All calls come from inside the node's turn. */
+export interface NodeObserver {
+  /** The log is open, and nothing of it has been used yet. */
+  opened(node: SimNode, log: NodeLog): void
+  /** Returns what to call once the items are durable. */
+  logs(node: SimNode, items: readonly LogItem[]): () => void
+  sends(node: SimNode, to: NodeId, messages: readonly PeerMessage[]): void
+  applied(node: SimNode, replica: Replica, applied: AppliedEntry): void
+  serves(node: SimNode): void
+  /** It ended itself (`fatal`), or its code threw. */
+  failed(node: SimNode, reason: string): void
+}
+
+export interface SimNodeOptions {
+  readonly cluster: ClusterId
+  readonly info: NodeInfo
+  readonly birth: Birth
+  readonly scheduler: Scheduler
+  readonly random: SeededRandom
+  readonly observer: NodeObserver
+  /** Longest time of a log sync, in milliseconds. */
+  readonly syncMsMax: number
+  readonly clockOffsetMs: number
+  readonly logger?: Logger
+}
+
+/** One life of a node's process: what a crash ends. */
+interface Life {
+  readonly boot: BootId
+  readonly process: SimProcess
+  readonly listener: SimListener
+  store: Store | null
+  serves: boolean
+}
+
+/** A node: its disk, which stays, and its process, which comes and goes. The code in it is the real one. */
+export class SimNode {
+  readonly id: NodeId
+  readonly place: Place
+  readonly #options: SimNodeOptions
+  readonly #random: SeededRandom
+  readonly #files: MemoryFiles
+  readonly #db: MemoryStateDb
+  #life: Life | null = null
+
+  constructor(options: SimNodeOptions) {
+    this.#options = options
+    this.id = options.info.node
+    this.place = `node ${this.id}`
+    this.#random = options.random.fork(this.place)
+    const schedule = (latencyMs: number, action: () => void) => this.#afterDisk(latencyMs, action)
+    this.#files = new MemoryFiles({ schedule, random: this.#random.fork('files') })
+    this.#db = new MemoryStateDb({ schedule, random: this.#random.fork('state'), latencyMs: 0.1, syncLatencyMs: 5 })
+  }
+
+  get info(): NodeInfo {
+    return this.#options.info
+  }
+
+  get isUp(): boolean {
+    return this.#life !== null
+  }
+
+  get isPaused(): boolean {
+    return this.#life?.process.isPaused === true
+  }
+
+  /** Whether it answers clients. */
+  get serves(): boolean {
+    return this.#life?.serves === true
+  }
+
+  /** null: no process, or it is still opening its files. */
+  get store(): Store | null {
+    return this.#life?.store ?? null
+  }
+
+  get listener(): SimListener | null {
+    return this.#life?.listener ?? null
+  }
+
+  /** Starts a process on what the disk holds. It serves when `observer.serves` has been called. */
+  start(): void {
+    if (this.#life !== null) return
+    const { scheduler, observer, clockOffsetMs } = this.#options
+    const process = new SimProcess({
+      scheduler,
+      settles: false,
+      onFatal: (reason) => observer.failed(this, reason),
+      onBug: (error) => observer.failed(this, describe(error)),
+    })
+    process.wallOffsetMs = clockOffsetMs
+    const life: Life = {
+      boot: this.#random.id() as BootId,
+      process,
+      listener: this.#listen(process),
+      store: null,
+      serves: false,
+    }
+    this.#life = life
+    void this.#open(life)
+  }
+
+  /** Process and power go at once: what was not synced is lost, in part or whole, as the disk likes. */
+  crash(): void {
+    const life = this.#life
+    if (life === null) return
+    this.#life = null
+    life.process.end()
+    this.#files.crash()
+    this.#db.crash()
+  }
+
+  pause(): void {
+    this.#life?.process.pause()
+  }
+
+  resume(): void {
+    this.#life?.process.resume()
+  }
+
+  /** A frame arrives from another node. */
+  receive(frame: PeerFrame): void {
+    const life = this.#life
+    life?.process.enter(() => life.store?.receive(frame))
+  }
+
+  /** The connection to another node broke. */
+  peerDown(node: NodeId): void {
+    const life = this.#life
+    life?.process.enter(() => life.store?.peerDown(node))
+  }
+
+  async #open(life: Life): Promise<void> {
+    const { observer, logger = silentLogger } = this.#options
+    const { fatal } = life.process
+    try {
+      const opened = await openNodeLog({ files: this.#files, segmentBytes: SEGMENT_BYTES, fatal, logger })
+      if (this.#life !== life) return
+      observer.opened(this, opened)
+      const log = new ObservedLog(opened, (items) => observer.logs(this, items))
+      const state = openStateStore({
+        db: this.#db,
+        cacheBytes: CACHE_BYTES,
+        cacheValueBytesMax: CACHE_VALUE_BYTES_MAX,
+        fatal,
+        logger,
+      })
+      const store = this.#compose(life, log, state)
+      life.process.enter(() =>
+        store.start(() => {
+          life.serves = true
+          observer.serves(this)
+        }),
+      )
+      life.store = store
+    } catch (error) {
+      if (this.#life === life) observer.failed(this, error instanceof ProcessEnded ? error.message : describe(error))
+    }
+  }
+
+  #compose(life: Life, log: NodeLog, state: ReturnType<typeof openStateStore>): Store {
+    const { cluster, info, birth, observer, logger = silentLogger } = this.#options
+    return new Store({
+      cluster,
+      self: info,
+      boot: life.boot,
+      birth,
+      log,
+      state,
+      codec: { encodeCommands, decodeCommands, recordDigest },
+      transport: { send: (to, messages) => observer.sends(this, to, messages) },
+      clock: life.process.clock,
+      random: this.#random.fork(`store ${life.boot}`),
+      logger,
+      fatal: life.process.fatal,
+      stateSyncEveryBytes: STATE_SYNC_EVERY_BYTES,
+      onApplied: (replica, applied) => observer.applied(this, replica, applied),
+    })
+  }
+
+  /** The frame that carries `messages` to another node, stamped with this process. */
+  frame(messages: readonly PeerMessage[]): PeerFrame {
+    const { boot, process } = this.#life!
+    return { from: this.id, boot, wallMs: process.clock.wallMs(), messages }
+  }
+
+  #listen(process: SimProcess): SimListener {
+    const storeOf = () => this.#life?.store ?? null
+    return {
+      place: this.place,
+      process,
+      hello: () => (this.serves ? (storeOf()?.hello() ?? null) : null),
+      submit: (requests, sink) => storeOf()?.submit(requests, sink),
+    }
+  }
+
+  #afterDisk(latencyMs: number, action: () => void): void {
+    const life = this.#life
+    const jitterMs = this.#random.next() * this.#options.syncMsMax
+    this.#options.scheduler.schedule(latencyMs + jitterMs, () => life?.process.enter(action), true)
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

@@ -1,0 +1,207 @@
+import { SimCluster } from './cluster.js'
+import { FaultInjector } from './fault-injector.js'
+import { describePlan, drawFaultPlan, type FaultPlan } from './fault-plan.js'
+import { History } from './history.js'
+import { checkLinearizability, describeOperations } from './linearizability.js'
+import { SeededRandom } from './random.js'
+import { keysOf, rawKey, WorkloadClient } from './workload.js'
+
+export interface SimulationOptions {
+  readonly seed: number
+  /** Length of the faulty part, in milliseconds of virtual time. Default 50,000. */
+  readonly faultyMs?: number
+  /** Default 3. */
+  readonly nodes?: number
+  /** Default 4. */
+  readonly clients?: number
+  /** Longest pause of a client between two calls, in milliseconds. Default 80. */
+  readonly thinkMsMax?: number
+  /** Data ranges at the beginning. Default 3. */
+  readonly ranges?: number
+  /** Instead of the plan drawn from the seed. */
+  readonly plan?: FaultPlan
+  /** Freeze everything that travels. Default false. */
+  readonly freeze?: boolean
+  /** How many of the last events to return. Default 0. */
+  readonly keepEvents?: number
+}
+
+/** What a run was and what it found. */
+export interface SimulationResult {
+  readonly seed: number
+  readonly plan: FaultPlan
+  /** Empty: all is well. */
+  readonly violations: readonly string[]
+  /** The same for the same seed, options and code. */
+  readonly hash: string
+  readonly events: number
+  readonly virtualMs: number
+  /** Calls that succeeded, and writes whose outcome stayed unknown. */
+  readonly acknowledged: number
+  readonly unknown: number
+  readonly faults: number
+  readonly restarts: number
+  readonly leaderChanges: number
+  readonly splits: number
+  readonly entries: number
+  readonly lastEvents: readonly string[]
+}
+
+const KEYS = 16
+/** The workload goes on this long after the last fault. */
+const CALM_MS = 3_000
+/** After that, everything must be readable and quiet within this time. */
+const RECOVERY_MS = 10_000
+const CHECK_EVERY_MS = 100
+
+/**
+ * One run: a cluster under a workload, faults as planned, ranges split on the way; then it is healed, everything is read,
+ * and the whole history is checked. Never throws for what it finds: that stands in `violations`.
+ */
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  const run = new Simulation(options)
+  await run.run()
+  return run.result()
+}
+
+class Simulation {
+  readonly #options: SimulationOptions
+  readonly #plan: FaultPlan
+  readonly #random: SeededRandom
+  readonly #cluster: SimCluster
+  readonly #injector: FaultInjector
+  readonly #history = new History()
+  #splits = 0
+
+  constructor(options: SimulationOptions) {
+    this.#options = options
+    this.#random = new SeededRandom(options.seed).fork('simulation')
+    const { nodes = 3, faultyMs = 50_000, ranges = 3 } = options
+    this.#plan = options.plan ?? drawFaultPlan(this.#random.fork('plan'), { nodes, fromMs: 2_000, untilMs: faultyMs })
+    this.#cluster = new SimCluster({
+      seed: options.seed,
+      nodes,
+      splitAt: Array.from({ length: ranges - 1 }, (_, at) => rawKey(nameAt(Math.round(((at + 1) * KEYS) / ranges)))),
+      quality: this.#plan.quality,
+      syncMsMax: this.#plan.syncMsMax,
+      clockOffsetsMs: this.#plan.clockOffsetsMs,
+      freeze: options.freeze ?? false,
+      keepEvents: options.keepEvents ?? 0,
+    })
+    this.#injector = new FaultInjector(this.#cluster, this.#plan)
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.#runAll()
+    } catch (error) {
+      // What is thrown after a violation is its consequence.
+      if (this.#cluster.violations.length === 0) this.#cluster.report(`the run failed: ${(error as Error).stack}`)
+    }
+  }
+
+  async #runAll(): Promise<void> {
+    const cluster = this.#cluster
+    await cluster.start()
+    this.#injector.begin()
+    this.#scheduleSplits()
+    const clients = Array.from({ length: this.#options.clients ?? 4 }, (_, at) => this.#client(at + 1))
+    const loops = Promise.all(clients.map((client) => client.run()))
+    await this.#runChecked(this.#plan.healedMs + CALM_MS)
+    for (const client of clients) client.stop()
+    await cluster.run(() => loops, RECOVERY_MS)
+    const reader = this.#client(clients.length + 1)
+    await cluster.run(() => reader.readAll(RECOVERY_MS), RECOVERY_MS)
+    const quiet = await cluster.runWhile(() => !cluster.isQuiet, RECOVERY_MS)
+    if (!quiet) cluster.report(`${RECOVERY_MS} ms after the last call the replicas still differ`)
+    cluster.checkQuiet()
+    this.#checkHistory()
+  }
+
+  async #runChecked(ms: number): Promise<void> {
+    const untilMs = this.#cluster.nowMs + ms
+    while (this.#cluster.nowMs < untilMs && this.#cluster.violations.length === 0) {
+      await this.#cluster.runFor(Math.min(CHECK_EVERY_MS, untilMs - this.#cluster.nowMs))
+      this.#cluster.checkNow()
+    }
+  }
+
+  #client(id: number): WorkloadClient {
+    const { core, process } = this.#cluster.clientCore()
+    return new WorkloadClient({
+      id,
+      core,
+      process,
+      random: this.#random.fork(`client ${id}`),
+      history: this.#history,
+      keys: keysOf(KEYS),
+      thinkMsMax: this.#options.thinkMsMax ?? 80,
+      report: (violation) => this.#cluster.report(violation),
+    })
+  }
+
+  /** Up to three splits at keys that do not part a pair. A split that fails because the cluster is ill is no matter. */
+  #scheduleSplits(): void {
+    const random = this.#random.fork('splits')
+    const { core } = this.#cluster.clientCore()
+    for (let left = random.below(4); left > 0; left--) {
+      const at = rawKey(nameAt(1 + random.below(KEYS - 1)))
+      this.#cluster.scheduler.schedule(
+        random.between(1_000, this.#plan.healedMs),
+        () => {
+          core.split(at, { deadlineMs: 5_000 }).then(
+            () => {
+              this.#splits++
+            },
+            () => {},
+          )
+        },
+        true,
+      )
+    }
+  }
+
+  #checkHistory(): void {
+    const verdict = checkLinearizability(this.#history.operations)
+    if (verdict.kind === 'illegal') {
+      this.#cluster.report(`key ${verdict.key} was not linearizable:\n${describeOperations(verdict.piece)}`)
+    }
+    if (verdict.kind === 'undecided') this.#cluster.report(`undecided: keys ${verdict.keys.join(', ')}`)
+  }
+
+  result(): SimulationResult {
+    const { trace, violations, leaderChanges, entriesApplied, nowMs } = this.#cluster
+    return {
+      seed: this.#options.seed,
+      plan: this.#plan,
+      violations,
+      hash: trace.hash,
+      events: trace.events,
+      virtualMs: nowMs,
+      acknowledged: this.#history.acknowledged,
+      unknown: this.#history.unknown,
+      faults: this.#injector.tookEffect,
+      restarts: this.#injector.restarts,
+      leaderChanges,
+      splits: this.#splits,
+      entries: entriesApplied,
+      lastEvents: trace.last,
+    }
+  }
+}
+
+/** For people: what was found, the plan, and the command that shows it again. */
+export function describeFailure(result: SimulationResult): string {
+  return [
+    `seed ${result.seed} at ${result.virtualMs.toFixed(3)} ms:`,
+    ...result.violations.slice(0, 3),
+    'plan:',
+    describePlan(result.plan),
+    ...(result.lastEvents.length > 0 ? ['last events:', ...result.lastEvents] : []),
+    `replay: npm run sim -- --seed ${result.seed} --verbose`,
+  ].join('\n')
+}
+
+function nameAt(at: number): string {
+  return String(at).padStart(2, '0')
+}
