@@ -68,9 +68,9 @@ export class Progress {
     this.#match = NO_INDEX
   }
 
+  /** `next` stays: if what was sent up to it got lost, the refusal of the probe says from where on. */
   becomeProbe(): void {
     this.#state = 'probe'
-    this.#next = (this.#match + 1) as LogIndex
     this.#paused = false
     this.#clearWindow()
   }
@@ -112,7 +112,8 @@ export class Progress {
     const isNew = matchIndex > this.#match
     if (isNew) this.#match = matchIndex
     if (this.#state === 'probe') {
-      if (matchIndex >= this.#match) this.#becomeReplicate()
+      // An older acknowledgement than the one waited for moves nothing: `next` never falls but by a refusal.
+      if (this.#match >= this.#next - 1) this.#becomeReplicate()
       return isNew
     }
     if (this.#next <= this.#match) this.#next = (this.#match + 1) as LogIndex
