@@ -1,0 +1,193 @@
+import type grpc from '@grpc/grpc-js'
+import { type ErrorCode, HoldfastError } from '../base/errors.js'
+import { NO_VERSION } from '../base/ids.js'
+import { limits } from '../base/limits.js'
+import type { Logger } from '../base/ports.js'
+import type { Reply, ReplyError, ReplySink, Request, ServerHello } from '../kv/requests.js'
+import { checkRequest } from './request-checks.js'
+import { statusOf } from './statuses.js'
+import { WireError } from './wire/reader.js'
+import { encodeHello, encodePong, encodeReplies } from './wire/reply-encoder.js'
+import { type ClientFrame, RequestDecoder } from './wire/request-decoder.js'
+
+/** Replies that wait for a slow client: above it, results of reads are replaced by OVERLOADED (reading again is safe). */
+export const REPLY_BYTES_SOFT = 16 * 1024 * 1024
+/** Above it the client counts as one that never reads: its connection is cut, what waited is thrown away. */
+export const REPLY_BYTES_MAX = 24 * 1024 * 1024
+/** A result this small is sent even then: it costs no more than the error in its place. */
+const SMALL_RESULT_BYTES = 1_024
+const RETRY_AFTER_MS = 100
+
+export interface SessionHandler {
+  submit(requests: readonly Request[], sink: ReplySink): void
+  closed(sink: ReplySink): void
+}
+
+/** The node's end of one client's stream. Checks and bounds what comes in, bounds what waits to go out. */
+export class ClientSession implements ReplySink {
+  readonly peer: string
+  readonly #call: grpc.ServerDuplexStream<Buffer, Buffer>
+  readonly #handler: SessionHandler
+  readonly #logger: Logger
+  readonly #cut: (peer: string) => void
+  readonly #onClosed: (session: ClientSession) => void
+  readonly #decoder = new RequestDecoder()
+  /** Bytes of each request that has no reply yet, by id. */
+  readonly #open = new Map<number, number>()
+  #openBytes = 0
+  #waitingBytes = 0
+  #silentTicks = 0
+  #isClosed = false
+  #isStopping = false
+
+  constructor(options: {
+    call: grpc.ServerDuplexStream<Buffer, Buffer>
+    hello: ServerHello
+    handler: SessionHandler
+    logger: Logger
+    cut: (peer: string) => void
+    onClosed: (session: ClientSession) => void
+  }) {
+    this.#call = options.call
+    this.peer = options.call.getPeer()
+    this.#handler = options.handler
+    this.#logger = options.logger
+    this.#cut = options.cut
+    this.#onClosed = options.onClosed
+    this.#call.on('data', (frame: Buffer) => this.#take(frame))
+    this.#call.on('end', () => this.#close(() => this.#call.end()))
+    this.#call.on('cancelled', () => this.#close())
+    this.#call.on('close', () => this.#close())
+    this.#write(encodeHello(options.hello))
+  }
+
+  replies(replies: readonly Reply[]): void {
+    if (this.#isClosed) return
+    const due = replies.filter((reply) => this.#settle(reply.id))
+    this.#send(due)
+    if (this.#isStopping && this.#open.size === 0) this.#leave()
+  }
+
+  /** One tick of the server's watch over silent clients; a client pings far more often than `ticksMax`. */
+  watch(ticksMax: number): void {
+    this.#silentTicks++
+    if (this.#silentTicks <= ticksMax) return
+    this.#fail('DEADLINE', 'nothing was heard from this client for a minute, expected pings')
+    this.#cut(this.peer)
+  }
+
+  /** Refuses new requests and ends the stream once all open ones are answered. */
+  stop(): void {
+    this.#isStopping = true
+    if (this.#open.size === 0) this.#leave()
+  }
+
+  #leave(): void {
+    this.#close(() => this.#call.emit('error', statusOf(new HoldfastError('UNAVAILABLE', 'the node is stopping'))))
+  }
+
+  #take(bytes: Buffer): void {
+    if (this.#isClosed) return
+    this.#silentTicks = 0
+    let frame: ClientFrame
+    try {
+      frame = this.#decoder.decode(bytes)
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error
+      return this.#fail('INVALID_ARGUMENT', `a frame is malformed: ${error.message}`)
+    }
+    if (frame.ping !== null) this.#write(encodePong(frame.ping))
+    const refused: Reply[] = []
+    for (const { id, reason } of frame.unreadable) {
+      refused.push(errorReply(id, 'INVALID_ARGUMENT', `the request is malformed: ${reason}`))
+    }
+    const admitted: Request[] = []
+    for (const [i, request] of frame.requests.entries()) {
+      if (this.#open.has(request.id)) {
+        return this.#fail('INVALID_ARGUMENT', `request id ${request.id} is in use, expected one that is not open`)
+      }
+      const refusal = this.#admit(request, frame.sizes[i] ?? 0)
+      if (refusal === null) admitted.push(request)
+      else refused.push(refusal)
+    }
+    this.#send(refused)
+    if (admitted.length > 0 && !this.#isClosed) this.#handler.submit(admitted, this)
+  }
+
+  #admit(request: Request, bytes: number): Reply | null {
+    if (this.#isStopping) return errorReply(request.id, 'UNAVAILABLE', 'the node is stopping')
+    const bad = checkRequest(request)
+    if (bad !== null) return errorReply(request.id, bad.code, bad.message)
+    if (this.#open.size >= limits.clientRequestsInFlightMax) {
+      const message = `${this.#open.size} requests are open, expected at most ${limits.clientRequestsInFlightMax}`
+      return errorReply(request.id, 'OVERLOADED', message)
+    }
+    if (this.#openBytes + bytes > limits.clientBytesInFlightMax) {
+      const message = `${this.#openBytes + bytes} bytes are open, expected at most ${limits.clientBytesInFlightMax}`
+      return errorReply(request.id, 'OVERLOADED', message)
+    }
+    this.#open.set(request.id, bytes)
+    this.#openBytes += bytes
+    return null
+  }
+
+  #settle(id: number): boolean {
+    const bytes = this.#open.get(id)
+    if (bytes === undefined) return false
+    this.#open.delete(id)
+    this.#openBytes -= bytes
+    return true
+  }
+
+  #send(replies: readonly Reply[]): void {
+    if (replies.length === 0) return
+    let waiting = this.#waitingBytes
+    const refuseRead = (bytes: number): ReplyError | null => {
+      waiting += bytes
+      if (waiting <= REPLY_BYTES_SOFT || bytes <= SMALL_RESULT_BYTES) return null
+      waiting -= bytes
+      return replyError(
+        'OVERLOADED',
+        `${waiting} bytes of replies wait to be read, expected at most ${REPLY_BYTES_SOFT}`,
+      )
+    }
+    for (const frame of encodeReplies(replies, refuseRead)) this.#write(frame)
+  }
+
+  #write(frame: Buffer): void {
+    if (this.#isClosed) return
+    this.#waitingBytes += frame.length
+    if (this.#waitingBytes > REPLY_BYTES_MAX) {
+      this.#fail(
+        'OVERLOADED',
+        `the client does not read: ${this.#waitingBytes} bytes of replies wait, expected at most ${REPLY_BYTES_MAX}`,
+      )
+      return this.#cut(this.peer)
+    }
+    this.#call.write(frame, () => {
+      this.#waitingBytes -= frame.length
+    })
+  }
+
+  #fail(code: ErrorCode, message: string): void {
+    this.#logger.log('warn', `client ${this.peer} is cut off: ${message}`, { peer: this.peer, code })
+    this.#close(() => this.#call.emit('error', statusOf(new HoldfastError(code, message))))
+  }
+
+  #close(last?: () => void): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#open.clear()
+    last?.()
+    this.#onClosed(this)
+    this.#handler.closed(this)
+  }
+}
+
+function replyError(code: ErrorCode, message: string): ReplyError {
+  return { code, message, retryAfterMs: code === 'OVERLOADED' ? RETRY_AFTER_MS : null, routes: [], failed: [] }
+}
+
+function errorReply(id: number, code: ErrorCode, message: string): Reply {
+  return { id, version: NO_VERSION, kind: 'error', error: replyError(code, message) }
+}

@@ -1,0 +1,109 @@
+import type grpc from '@grpc/grpc-js'
+import { HoldfastError } from '../base/errors.js'
+import { helloOf, refusalOf } from './handshake-check.js'
+import type { PeerHandler, PeerIdentity } from './peer-types.js'
+import { statusOf } from './statuses.js'
+import { decodePeerHello, encodePeerAnswer, type PeerHello } from './wire/handshake.js'
+import { decodePeerFrame } from './wire/peer-decoder.js'
+import { WireError } from './wire/reader.js'
+
+/** Answers wait for nobody: a peer that sends heartbeats and reads no answers is cut. */
+const ANSWERS_WAITING_MAX = 1_000
+
+/** The accepting end of a session: takes what one node sends on one channel. */
+export class PeerSession {
+  readonly #call: grpc.ServerDuplexStream<Buffer, Buffer>
+  readonly #handler: PeerHandler
+  readonly #report: (from: string, problem: string | null) => void
+  readonly #onClosed: (session: PeerSession) => void
+  #from: PeerHello | null = null
+  #answersWaiting = 0
+  #silentTicks = 0
+  #isClosed = false
+
+  constructor(options: {
+    call: grpc.ServerDuplexStream<Buffer, Buffer>
+    handler: PeerHandler
+    /** Told of refusals, and (null) of sessions that began well. */
+    report: (from: string, problem: string | null) => void
+    onClosed: (session: PeerSession) => void
+  }) {
+    this.#call = options.call
+    this.#handler = options.handler
+    this.#report = options.report
+    this.#onClosed = options.onClosed
+    this.#call.on('data', (frame: Buffer) => this.#take(frame))
+    this.#call.on('end', () => this.#close(() => this.#call.end()))
+    this.#call.on('cancelled', () => this.#close())
+    this.#call.on('close', () => this.#close())
+  }
+
+  watch(ticksMax: number): void {
+    this.#silentTicks++
+    if (this.#silentTicks > ticksMax) this.#refuse(new HoldfastError('DEADLINE', 'no heartbeat came for long'))
+  }
+
+  stop(): void {
+    this.#close(() => this.#call.emit('error', statusOf(new HoldfastError('UNAVAILABLE', 'the node is stopping'))))
+  }
+
+  #take(bytes: Buffer): void {
+    if (this.#isClosed) return
+    this.#silentTicks = 0
+    try {
+      if (this.#from === null) this.#greet(bytes)
+      else this.#frame(bytes, this.#from)
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error
+      this.#refuse(new HoldfastError('INVALID_ARGUMENT', `a frame is malformed: ${error.message}`))
+    }
+  }
+
+  #greet(bytes: Buffer): void {
+    const own = this.#handler.identity()
+    if (own === null) return this.#refuse(new HoldfastError('UNAVAILABLE', 'this node belongs to no cluster yet'))
+    const hello = decodePeerHello(bytes)
+    if (hello === null) throw new WireError('the first frame has no hello')
+    const refusal = refusalOf(hello, own, null)
+    if (refusal !== null) return this.#refuse(refusal, hello)
+    this.#from = hello
+    this.#report(nameOf(hello), null)
+    this.#answer(own, hello)
+    this.#handler.nodeSeen(hello.info)
+    this.#handler.frame({ from: hello.info.node, boot: hello.boot, wallMs: hello.wallMs, messages: [] })
+  }
+
+  #frame(bytes: Buffer, { info, boot }: PeerHello): void {
+    const { wallMs, messages } = decodePeerFrame(bytes, boot)
+    if (messages.length === 0) this.#answer(null, null)
+    this.#handler.frame({ from: info.node, boot, wallMs, messages })
+  }
+
+  #answer(own: PeerIdentity | null, to: PeerHello | null): void {
+    const hello =
+      own === null || to === null ? null : helloOf(own, { node: to.info.node, channel: to.channel, wallMs: Date.now() })
+    if (this.#answersWaiting >= ANSWERS_WAITING_MAX) {
+      return this.#refuse(new HoldfastError('OVERLOADED', `${this.#answersWaiting} answers wait to be read`))
+    }
+    this.#answersWaiting++
+    this.#call.write(encodePeerAnswer(hello), () => {
+      this.#answersWaiting--
+    })
+  }
+
+  #refuse(error: HoldfastError, hello = this.#from): void {
+    this.#report(hello === null ? this.#call.getPeer() : nameOf(hello), error.message)
+    this.#close(() => this.#call.emit('error', statusOf(error)))
+  }
+
+  #close(last?: () => void): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    last?.()
+    this.#onClosed(this)
+  }
+}
+
+function nameOf(hello: PeerHello): string {
+  return `${hello.info.peerAddress} (${hello.channel})`
+}

@@ -1,0 +1,96 @@
+import { assert } from '../base/assert.js'
+import type { NodeInfo } from '../base/descriptor.js'
+import type { Clock, Random } from '../base/ports.js'
+import type { PeerMessage } from '../store/ports.js'
+import { PeerChannel } from './peer-channel.js'
+import type { PeerIdentity } from './peer-types.js'
+import type { ProblemLog } from './problem-log.js'
+import type { PeerChannelKind } from './wire/handshake.js'
+import { encodePeerMessages } from './wire/peer-encoder.js'
+
+/** A turn of less payload than this travels whole, as one frame on the control connection. */
+const SMALL_TURN_BYTES = 64 * 1024
+/** Bytes given to a connection and not sent yet, above which a turn is dropped. */
+const CONTROL_UNSENT_BYTES_MAX = 4 * 1024 * 1024
+const APPENDS_UNSENT_BYTES_MAX = 16 * 1024 * 1024
+
+/** One other node: its two connections, and which of them a message takes. */
+export class Peer {
+  readonly info: NodeInfo
+  readonly #identity: PeerIdentity
+  readonly #clock: Clock
+  readonly #control: PeerChannel
+  readonly #appends: PeerChannel
+
+  constructor(options: {
+    info: NodeInfo
+    identity: PeerIdentity
+    clock: Clock
+    random: Random
+    problems: ProblemLog
+    onDown: () => void
+  }) {
+    this.info = options.info
+    this.#identity = options.identity
+    this.#clock = options.clock
+    const { info, identity, clock, random, problems } = options
+    const channel = (kind: PeerChannelKind, unsentBytesMax: number, onDown: () => void): PeerChannel => {
+      const subject = `session to node ${info.node} (${kind})`
+      const events = {
+        onUp: () => void problems.maybeLog(subject, null),
+        onProblem: (problem: string) => void problems.maybeLog(subject, problem),
+        onDown,
+      }
+      return new PeerChannel({ kind, identity, peer: info, clock, random, unsentBytesMax, events })
+    }
+    this.#control = channel('control', CONTROL_UNSENT_BYTES_MAX, options.onDown)
+    // What went down with this one raft repeats when the next append is refused; the node itself is still there.
+    this.#appends = channel('appends', APPENDS_UNSENT_BYTES_MAX, () => {})
+  }
+
+  get isConnected(): boolean {
+    return this.#control.isUp
+  }
+
+  send(messages: readonly PeerMessage[]): void {
+    if (!this.#control.isUp) return
+    const wallMs = this.#clock.wallMs()
+    const { bytes, appends } = this.#weigh(messages)
+    // Appends follow each other on one connection until the peer has them all: one that overtakes looks like a gap.
+    const takesBoth = appends > 0 && this.#appends.isUp && (bytes >= SMALL_TURN_BYTES || !this.#appends.isDrained)
+    if (!takesBoth) {
+      this.#control.maybeSend(encodePeerMessages(messages, wallMs))
+      return
+    }
+    const large = messages.filter(hasEntries)
+    this.#appends.maybeSend(encodePeerMessages(large, wallMs))
+    if (large.length === messages.length) return
+    const rest = messages.filter((message) => !hasEntries(message))
+    this.#control.maybeSend(encodePeerMessages(rest, wallMs))
+  }
+
+  close(): void {
+    this.#control.close()
+    this.#appends.close()
+  }
+
+  #weigh(messages: readonly PeerMessage[]): { bytes: number; appends: number } {
+    let bytes = 0
+    let appends = 0
+    for (const message of messages) {
+      if ('boot' in message) {
+        const own = message.boot === this.#identity.boot
+        assert(own, 'a message of another boot', message.boot, this.#identity.boot)
+      }
+      bytes += 40
+      if (!hasEntries(message)) continue
+      appends++
+      for (const entry of message.entries) bytes += entry.payload.length
+    }
+    return { bytes, appends }
+  }
+}
+
+function hasEntries(message: PeerMessage): message is Extract<PeerMessage, { type: 'append' }> {
+  return message.type === 'append' && message.entries.length > 0
+}

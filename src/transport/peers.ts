@@ -1,0 +1,66 @@
+import type { NodeInfo } from '../base/descriptor.js'
+import type { NodeId } from '../base/ids.js'
+import type { Clock, Logger, Random } from '../base/ports.js'
+import type { PeerMessage, PeerTransport } from '../store/ports.js'
+import { Peer } from './peer.js'
+import type { PeerIdentity } from './peer-types.js'
+import { ProblemLog } from './problem-log.js'
+
+/** Sends to other nodes: two connections to each (control, appends), dialled again for ever, watched by heartbeats. */
+export class GrpcPeers implements PeerTransport {
+  readonly identity: PeerIdentity
+  /** Called when the session with a node ended: what was sent last may be lost. */
+  onDown: (node: NodeId) => void
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #problems: ProblemLog
+  readonly #peers = new Map<NodeId, Peer>()
+
+  constructor(options: {
+    identity: PeerIdentity
+    clock: Clock
+    logger: Logger
+    random: Random
+    onDown?: (node: NodeId) => void
+  }) {
+    this.identity = options.identity
+    this.onDown = options.onDown ?? (() => {})
+    this.#clock = options.clock
+    this.#random = options.random
+    this.#problems = new ProblemLog(options.logger)
+  }
+
+  /** Where a node is; dials it at once. A new address replaces the old one, the node itself is passed over. */
+  setPeer(info: NodeInfo): void {
+    if (info.node === this.identity.node) return
+    if (this.#peers.get(info.node)?.info.peerAddress === info.peerAddress) return
+    this.removePeer(info.node)
+    const peer = new Peer({
+      info,
+      identity: this.identity,
+      clock: this.#clock,
+      random: this.#random,
+      problems: this.#problems,
+      onDown: () => this.onDown(info.node),
+    })
+    this.#peers.set(info.node, peer)
+  }
+
+  removePeer(node: NodeId): void {
+    this.#peers.get(node)?.close()
+    this.#peers.delete(node)
+  }
+
+  /** Drops what can't leave at once: unknown node, no session, or too many unsent bytes. Raft repeats what matters. */
+  send(to: NodeId, messages: readonly PeerMessage[]): void {
+    if (messages.length > 0) this.#peers.get(to)?.send(messages)
+  }
+
+  isConnected(node: NodeId): boolean {
+    return this.#peers.get(node)?.isConnected ?? false
+  }
+
+  async close(): Promise<void> {
+    for (const node of [...this.#peers.keys()]) this.removePeer(node)
+  }
+}

@@ -1,0 +1,89 @@
+import type { NodeInfo } from '../../base/descriptor.js'
+import type { BootId, ClusterId, NodeId } from '../../base/ids.js'
+import { encode } from './frames.js'
+import { clusterOf, idOf, readNode, writeNode } from './nouns.js'
+import { ANSWER, FRAME, HELLO } from './peer-tags.js'
+import { Reader, WireError } from './reader.js'
+import type { Writer } from './writer.js'
+
+export type PeerChannelKind = 'control' | 'appends'
+
+/** First words of both ends of a session between nodes. */
+export interface PeerHello {
+  readonly cluster: ClusterId
+  readonly info: NodeInfo
+  readonly boot: BootId
+  /** The node that is meant. */
+  readonly to: NodeId
+  readonly protocolLowest: number
+  readonly protocolHighest: number
+  readonly wallMs: number
+  readonly channel: PeerChannelKind
+}
+
+/** The dialler's first frame. */
+export function encodePeerHello(hello: PeerHello): Buffer {
+  return encode((writer) => writeHello(writer, FRAME.hello, hello))
+}
+
+/** The answer to it; without a hello, the answer to a heartbeat. */
+export function encodePeerAnswer(hello: PeerHello | null): Buffer {
+  return encode((writer) => {
+    if (hello !== null) writeHello(writer, ANSWER.hello, hello)
+  })
+}
+
+/** The hello of a first frame or answer, null: there is none. Throws WireError. */
+export function decodePeerHello(frame: Uint8Array): PeerHello | null {
+  const reader = new Reader(frame)
+  let hello: PeerHello | null = null
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === FRAME.hello) hello = readHello(reader)
+    else reader.skip()
+  }
+  return hello
+}
+
+function writeHello(writer: Writer, tag: number, hello: PeerHello): void {
+  writer.open(tag)
+  writer.utf8(HELLO.cluster, hello.cluster)
+  writeNode(writer, HELLO.info, hello.info)
+  writer.uint(HELLO.boot, hello.boot)
+  writer.uint(HELLO.to, hello.to)
+  writer.uint(HELLO.protocolLowest, hello.protocolLowest)
+  writer.uint(HELLO.protocolHighest, hello.protocolHighest)
+  writer.uint(HELLO.wallMs, Math.floor(hello.wallMs))
+  writer.uint(HELLO.channel, hello.channel === 'control' ? 0 : 1)
+  writer.close()
+}
+
+function readHello(reader: Reader): PeerHello {
+  const outer = reader.enter()
+  let cluster = ''
+  let info: NodeInfo | null = null
+  const numbers = { boot: 0, to: 0, protocolLowest: 0, protocolHighest: 0, wallMs: 0, channel: 0 }
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === HELLO.cluster) cluster = reader.utf8()
+    else if (tag === HELLO.info) info = readNode(reader)
+    else if (tag === HELLO.boot) numbers.boot = reader.uint()
+    else if (tag === HELLO.to) numbers.to = reader.uint()
+    else if (tag === HELLO.protocolLowest) numbers.protocolLowest = reader.uint()
+    else if (tag === HELLO.protocolHighest) numbers.protocolHighest = reader.uint()
+    else if (tag === HELLO.wallMs) numbers.wallMs = reader.uint()
+    else if (tag === HELLO.channel) numbers.channel = reader.uint()
+    else reader.skip()
+  }
+  reader.leave(outer)
+  if (info === null) throw new WireError('a hello says nothing of its node')
+  if (numbers.channel > 1) throw new WireError(`channel ${numbers.channel} is not known, expected 0 or 1`)
+  return {
+    cluster: clusterOf(cluster),
+    info,
+    boot: numbers.boot as BootId,
+    to: idOf<NodeId>(numbers.to, 'node id'),
+    protocolLowest: numbers.protocolLowest,
+    protocolHighest: numbers.protocolHighest,
+    wallMs: numbers.wallMs,
+    channel: numbers.channel === 0 ? 'control' : 'appends',
+  }
+}

@@ -1,0 +1,217 @@
+import type { Descriptor, NodeInfo } from '../../base/descriptor.js'
+import type { BootId, LogIndex, RangeId, ReplicaId, Term, Version } from '../../base/ids.js'
+import type { Append, Entry, Message } from '../../raft/types.js'
+import type { AllocatedMessage, AllocateMessage, PeerMessage, ReportMessage } from '../../store/ports.js'
+import { idOf, readDescriptor, readNode } from './nouns.js'
+import { entryKinds } from './peer-encoder.js'
+import {
+  ALLOCATE,
+  ALLOCATED,
+  APPEND,
+  APPEND_ACCEPTED,
+  APPEND_REJECTED,
+  ENTRY,
+  FRAME,
+  HEARTBEAT,
+  HEARTBEAT_REPLY,
+  MESSAGE,
+  REPORT,
+  VOTE,
+  VOTE_REPLY,
+} from './peer-tags.js'
+import { Reader, WireError } from './reader.js'
+
+/** A frame after the handshake; `boot` is the one that the sender named there. Throws WireError. */
+export function decodePeerFrame(frame: Uint8Array, boot: BootId): { wallMs: number; messages: PeerMessage[] } {
+  const reader = new Reader(frame)
+  let wallMs = 0
+  const messages: PeerMessage[] = []
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === FRAME.messages) messages.push(readMessage(reader, boot))
+    else if (tag === FRAME.wallMs) wallMs = reader.uint()
+    else reader.skip()
+  }
+  return { wallMs, messages }
+}
+
+function readMessage(reader: Reader, boot: BootId): PeerMessage {
+  const outer = reader.enter()
+  let range = 0
+  let from = 0
+  let to = 0
+  let term = 0
+  let body: Body | null = null
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === MESSAGE.range) range = reader.uint()
+    else if (tag === MESSAGE.from) from = reader.uint()
+    else if (tag === MESSAGE.to) to = reader.uint()
+    else if (tag === MESSAGE.term) term = reader.uint()
+    else body = readBody(reader, tag) ?? body
+  }
+  reader.leave(outer)
+  if (body === null) throw new WireError('the kind of a message is missing or not known')
+  if (body.type === 'report' || body.type === 'allocate' || body.type === 'allocated') return body
+  return {
+    ...body,
+    range: idOf<RangeId>(range, 'range id'),
+    from: idOf<ReplicaId>(from, 'sending replica id'),
+    to: idOf<ReplicaId>(to, 'receiving replica id'),
+    boot,
+    term: term as Term,
+  }
+}
+
+type Without<Kind, Fields extends string> = Kind extends Message ? Omit<Kind, Fields> : never
+/** A message without its envelope. */
+type Body = Without<Message, 'range' | 'from' | 'to' | 'boot' | 'term'> | Exclude<PeerMessage, Message>
+
+function readBody(reader: Reader, tag: number): Body | null {
+  switch (tag) {
+    case MESSAGE.append:
+      return readAppend(reader)
+    case MESSAGE.appendAccepted: {
+      const [matchIndex] = readNumbers(reader, [APPEND_ACCEPTED.matchIndex])
+      return { type: 'appendAccepted', matchIndex: matchIndex as LogIndex }
+    }
+    case MESSAGE.appendRejected: {
+      const { rejectedIndex, hintIndex, hintTerm } = APPEND_REJECTED
+      const [rejected, index, hint] = readNumbers(reader, [rejectedIndex, hintIndex, hintTerm])
+      return {
+        type: 'appendRejected',
+        rejectedIndex: rejected as LogIndex,
+        hintIndex: index as LogIndex,
+        hintTerm: hint as Term,
+      }
+    }
+    case MESSAGE.heartbeat: {
+      const fields = [HEARTBEAT.commit, HEARTBEAT.allPersisted, HEARTBEAT.round]
+      const [commit, allPersisted, round = 0] = readNumbers(reader, fields)
+      return { type: 'heartbeat', commit: commit as LogIndex, allPersisted: allPersisted as LogIndex, round }
+    }
+    case MESSAGE.heartbeatReply: {
+      const [round = 0, lastIndex] = readNumbers(reader, [HEARTBEAT_REPLY.round, HEARTBEAT_REPLY.lastIndex])
+      return { type: 'heartbeatReply', round, lastIndex: lastIndex as LogIndex }
+    }
+    case MESSAGE.preVote:
+      return { type: 'preVote', ...readPlace(readNumbers(reader, [VOTE.lastIndex, VOTE.lastTerm])) }
+    case MESSAGE.vote: {
+      const numbers = readNumbers(reader, [VOTE.lastIndex, VOTE.lastTerm, VOTE.transfer])
+      return { type: 'vote', ...readPlace(numbers), transfer: numbers[2] !== 0 }
+    }
+    case MESSAGE.preVoteReply:
+      return { type: 'preVoteReply', granted: readNumbers(reader, [VOTE_REPLY.granted])[0] !== 0 }
+    case MESSAGE.voteReply:
+      return { type: 'voteReply', granted: readNumbers(reader, [VOTE_REPLY.granted])[0] !== 0 }
+    case MESSAGE.report:
+      return readReport(reader)
+    case MESSAGE.allocate: {
+      const [request = 0, count = 0] = readNumbers(reader, [ALLOCATE.request, ALLOCATE.count])
+      return { type: 'allocate', request, count } satisfies AllocateMessage
+    }
+    case MESSAGE.allocated:
+      return readAllocated(reader)
+    default:
+      reader.skip()
+      return null
+  }
+}
+
+function readPlace(numbers: readonly number[]): { lastIndex: LogIndex; lastTerm: Term } {
+  return { lastIndex: (numbers[0] ?? 0) as LogIndex, lastTerm: (numbers[1] ?? 0) as Term }
+}
+
+/** A message of integers only, given in the order of `tags`; those left out are 0. */
+function readNumbers(reader: Reader, tags: readonly number[]): number[] {
+  const outer = reader.enter()
+  const numbers = tags.map(() => 0)
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    const at = tags.indexOf(tag)
+    if (at >= 0) numbers[at] = reader.uint()
+    else reader.skip()
+  }
+  reader.leave(outer)
+  return numbers
+}
+
+function readAppend(reader: Reader): Body {
+  const outer = reader.enter()
+  let previousIndex = 0
+  let previousTerm = 0
+  let commit = 0
+  let allPersisted = 0
+  const entries: Entry[] = []
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === APPEND.previousIndex) previousIndex = reader.uint()
+    else if (tag === APPEND.previousTerm) previousTerm = reader.uint()
+    else if (tag === APPEND.commit) commit = reader.uint()
+    else if (tag === APPEND.allPersisted) allPersisted = reader.uint()
+    else if (tag === APPEND.entries) entries.push(readEntry(reader))
+    else reader.skip()
+  }
+  reader.leave(outer)
+  let expected = previousIndex + 1
+  for (const { index } of entries) {
+    if (index !== expected) throw new WireError(`an append has entry ${index}, expected ${expected}`)
+    expected++
+  }
+  return {
+    type: 'append',
+    previousIndex: previousIndex as LogIndex,
+    previousTerm: previousTerm as Term,
+    entries,
+    commit: commit as LogIndex,
+    allPersisted: allPersisted as LogIndex,
+  } satisfies Omit<Append, 'range' | 'from' | 'to' | 'boot' | 'term'>
+}
+
+function readEntry(reader: Reader): Entry {
+  const outer = reader.enter()
+  let index = 0
+  let term = 0
+  let timestamp = 0
+  let kindNumber = 0
+  let payload: Uint8Array = EMPTY
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === ENTRY.index) index = reader.uint()
+    else if (tag === ENTRY.term) term = reader.uint()
+    else if (tag === ENTRY.timestamp) timestamp = reader.fixed()
+    else if (tag === ENTRY.kind) kindNumber = reader.uint()
+    else if (tag === ENTRY.payload) payload = reader.copy()
+    else reader.skip()
+  }
+  reader.leave(outer)
+  const kind = entryKinds[kindNumber]
+  if (kind === undefined) {
+    throw new WireError(`entry kind ${kindNumber} is not known, expected 0 to ${entryKinds.length - 1}`)
+  }
+  if (term < 1) throw new WireError(`entry ${index} has term ${term}, expected 1 or more`)
+  return { index: index as LogIndex, term: term as Term, timestamp: timestamp as Version, kind, payload }
+}
+
+function readReport(reader: Reader): ReportMessage {
+  const outer = reader.enter()
+  const descriptors: Descriptor[] = []
+  const nodes: NodeInfo[] = []
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === REPORT.descriptors) descriptors.push(readDescriptor(reader))
+    else if (tag === REPORT.nodes) nodes.push(readNode(reader))
+    else reader.skip()
+  }
+  reader.leave(outer)
+  return { type: 'report', descriptors, nodes }
+}
+
+function readAllocated(reader: Reader): AllocatedMessage {
+  const outer = reader.enter()
+  let request = 0
+  let first: number | null = null
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === ALLOCATED.request) request = reader.uint()
+    else if (tag === ALLOCATED.first) first = reader.uint()
+    else reader.skip()
+  }
+  reader.leave(outer)
+  return { type: 'allocated', request, first }
+}
+
+const EMPTY = new Uint8Array(0)
