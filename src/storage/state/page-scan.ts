@@ -60,20 +60,28 @@ export class PageScan {
     this.#db.range({ ...this.#bounds, reverse, limit, bytesMax: CHUNK_BYTES }, (error, found) => {
       if (error !== null) return this.#done(error, [], false)
       const cut = found.length >= limit || bytesOf(found) >= CHUNK_BYTES
-      try {
-        if (reverse) this.#takeReverse(found, cut)
-        else this.#takeForward(found, cut)
-      } catch (damage) {
-        this.#done(damage as Error, [], false)
-      }
+      const records = this.#verified(found)
+      if (records === null) return
+      if (reverse) this.#takeReverse(records, cut)
+      else this.#takeForward(records, cut)
     })
   }
 
-  #takeForward(found: readonly DbPut[], cut: boolean): void {
+  /** Every record read is verified, also those that do not show. null: one is refused, and `done` was told. */
+  #verified(found: readonly DbPut[]): StateRecord[] | null {
+    try {
+      return found.map(readRecord)
+    } catch (damage) {
+      this.#done(damage as Error, [], false)
+      return null
+    }
+  }
+
+  #takeForward(records: readonly StateRecord[], cut: boolean): void {
     const { storage, at } = this.#page
     let last: StateRecord | null = null
-    for (const put of found) {
-      last = readRecord(put)
+    for (const record of records) {
+      last = record
       if (last.key === this.#key || last.version > at) continue
       this.#key = last.key
       if (!this.#maybeEmit(last)) return this.#finish(true)
@@ -85,9 +93,8 @@ export class PageScan {
     this.start()
   }
 
-  #takeReverse(found: readonly DbPut[], cut: boolean): void {
-    for (const put of found) {
-      const record = readRecord(put)
+  #takeReverse(records: readonly StateRecord[], cut: boolean): void {
+    for (const record of records) {
       if (record.key !== this.#key) {
         if (!this.#maybeEmit(this.#candidate)) return this.#finish(true)
         this.#key = record.key
@@ -104,11 +111,9 @@ export class PageScan {
     const { storage, at } = this.#page
     this.#db.seek([{ gte: recordKey(storage, key, at), lt: endOfKey(storage, key) }], (error, [found]) => {
       if (error !== null) return this.#done(error, [], false)
-      try {
-        if (!this.#maybeEmit(found ? readRecord(found) : null) || this.#isFull()) return this.#finish(true)
-      } catch (damage) {
-        return this.#done(damage as Error, [], false)
-      }
+      const records = this.#verified(found ? [found] : [])
+      if (records === null) return
+      if (!this.#maybeEmit(records[0] ?? null) || this.#isFull()) return this.#finish(true)
       this.#key = null
       this.#candidate = null
       this.#bounds = { ...this.#bounds, lt: startOfKey(storage, key) }
