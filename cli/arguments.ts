@@ -38,10 +38,18 @@ export function splitAddress(text: string): { readonly host: string; readonly po
 }
 
 export const endpointOption = () =>
-  new Option('-e, --endpoint <host:port,…>', 'client addresses of nodes; one that answers is enough')
-    .env('HOLDFAST_ENDPOINTS')
-    .argParser(addressList)
-    .default([DEFAULT_ENDPOINT], DEFAULT_ENDPOINT)
+  new Option(
+    '-e, --endpoint <host:port,…>',
+    `client addresses of nodes, one that answers is enough (default: HOLDFAST_ENDPOINTS, else ${DEFAULT_ENDPOINT})`,
+  ).argParser(addressList)
+
+/** What --endpoint says, else the environment, else this machine. */
+export function endpointsOf(
+  { endpoint }: Pick<ClusterOptions, 'endpoint'>,
+  env: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  return endpoint ?? env.HOLDFAST_ENDPOINTS?.split(',') ?? [DEFAULT_ENDPOINT]
+}
 
 export const deadlineOption = (defaultMs: number = limits.defaultDeadlineMs) =>
   new Option('--deadline <ms>', 'give a call up after this many milliseconds')
@@ -53,7 +61,7 @@ export const jsonOption = () => new Option('--json', 'print JSON')
 export const rawOption = () => new Option('--raw', 'take keys as plain strings, also if they begin with [ or {')
 
 export interface ClusterOptions {
-  readonly endpoint: readonly string[]
+  readonly endpoint?: readonly string[]
   readonly deadline: number
   readonly json?: true
 }

@@ -1,5 +1,5 @@
 import { HoldfastError } from '../src/base/errors.js'
-import type { Holdfast } from '../src/client/index.js'
+import { type Holdfast, storedKeyOf } from '../src/client/index.js'
 import { type Line, readLines } from './lines.js'
 import { type ImportedRow, parseRow } from './rows.js'
 import type { ValueCodec } from './values.js'
@@ -26,14 +26,14 @@ export async function importRows(
   let rows = 0
   let bytes = 0
   let failure: unknown = null
-  const put = async (row: ImportedRow, line: Line): Promise<void> => {
+  const put = async (row: ImportedRow, stored: string, line: Line): Promise<void> => {
     try {
       await db.put(row.key, row.value, { codec: row.codec })
       rows += 1
     } catch (error) {
       failure ??= atLine(error, line)
     } finally {
-      window.leave(line.text.length)
+      window.leave(stored, line.text.length)
     }
   }
   const counted = countBytes(input, (count) => {
@@ -44,8 +44,9 @@ export async function importRows(
     for await (const line of readLines(counted)) {
       if (failure !== null) break
       const row = parseRow(line, options.codec)
-      await window.enter(line.text.length)
-      void put(row, line)
+      const stored = storedKeyOf(row.key)
+      await window.enter(stored, line.text.length)
+      void put(row, stored, line)
     }
   } catch (error) {
     failure ??= error
@@ -75,10 +76,10 @@ function withProgress(error: unknown, rows: number): unknown {
   return new HoldfastError(error.code, `${error.message}. ${rows} rows were written before`, { cause: error })
 }
 
-/** Bounds what is under way in number and size. One producer waits at a time. */
+/** Bounds what is under way in number and size, and to one put per key: of two lines the later one wins. One producer. */
 class Window {
+  readonly #keys = new Set<string>()
   readonly #countMax: number
-  #count = 0
   #bytes = 0
   #wake: (() => void) | null = null
 
@@ -86,16 +87,19 @@ class Window {
     this.#countMax = countMax
   }
 
-  async enter(bytes: number): Promise<void> {
-    while (this.#count >= this.#countMax || (this.#count > 0 && this.#bytes + bytes > BYTES_IN_FLIGHT_MAX)) {
-      await this.#left()
-    }
-    this.#count += 1
+  async enter(key: string, bytes: number): Promise<void> {
+    while (!this.#hasRoom(key, bytes)) await this.#left()
+    this.#keys.add(key)
     this.#bytes += bytes
   }
 
-  leave(bytes: number): void {
-    this.#count -= 1
+  #hasRoom(key: string, bytes: number): boolean {
+    if (this.#keys.size === 0) return true
+    return !this.#keys.has(key) && this.#keys.size < this.#countMax && this.#bytes + bytes <= BYTES_IN_FLIGHT_MAX
+  }
+
+  leave(key: string, bytes: number): void {
+    this.#keys.delete(key)
     this.#bytes -= bytes
     const wake = this.#wake
     this.#wake = null
@@ -103,7 +107,7 @@ class Window {
   }
 
   async empty(): Promise<void> {
-    while (this.#count > 0) await this.#left()
+    while (this.#keys.size > 0) await this.#left()
   }
 
   #left(): Promise<void> {

@@ -1,13 +1,14 @@
 import { Command, Option } from 'commander'
-import { type ClusterOptions, deadlineOption, endpointOption, integer, jsonOption } from '../arguments.js'
+import { storedKeyOf } from '../../src/client/index.js'
+import { type ClusterOptions, deadlineOption, endpointOption, endpointsOf, integer, jsonOption } from '../arguments.js'
 import type { Context } from '../context.js'
-import { splitKeyList } from '../keys.js'
+import { parseKey, splitKeyList } from '../keys.js'
 import { writeJson, writeLine } from '../terminal.js'
 
 const REPLICAS_MAX = 7
 const INIT_DEADLINE_MS = 30_000
 
-interface InitOptions extends ClusterOptions {
+interface InitCommandOptions extends ClusterOptions {
   readonly replicas?: number
   readonly splitAt?: readonly string[]
 }
@@ -38,11 +39,11 @@ Examples:
   holdfast init -e 10.0.0.1:7400 --replicas 3 --split-at g,n,t
   holdfast init --split-at '["user",5000]' --split-at '["user",9000]'`,
     )
-    .action(async (options: InitOptions) => {
-      const [endpoint] = options.endpoint
+    .action(async (options: InitCommandOptions) => {
+      const [endpoint] = endpointsOf(options, context.terminal.env)
       const born = await context.initCluster(endpoint!, {
         ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
-        ...(options.splitAt === undefined ? {} : { splitAt: [...options.splitAt] }),
+        ...(options.splitAt === undefined ? {} : { splitAt: options.splitAt.map((key) => storedKeyOf(parseKey(key))) }),
         deadlineMs: options.deadline,
       })
       if (options.json) await writeJson(context.terminal, born)
