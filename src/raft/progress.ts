@@ -57,15 +57,17 @@ export class Progress {
     return this.#forgotten
   }
 
-  /** What was learned from one boot says nothing about the next: find its place in the log again. */
-  sawBoot(boot: BootId): void {
-    if (this.#boot === boot) return
-    const known = this.#boot !== null
+  /** What was learned from one boot says nothing about the next: says whether its place in the log is to be found again. */
+  sawBoot(boot: BootId): boolean {
+    if (this.#boot === boot) return false
+    const isRestart = this.#boot !== null
     this.#boot = boot
-    this.#markRound = 0
-    if (!known) return
-    this.becomeProbe()
-    this.#match = NO_INDEX
+    if (isRestart) {
+      this.becomeProbe()
+      this.#match = NO_INDEX
+      this.#markRound = 0
+    }
+    return isRestart
   }
 
   /** `next` stays: if what was sent up to it got lost, the refusal of the probe says from where on. */

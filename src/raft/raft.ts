@@ -247,7 +247,7 @@ export class Raft {
     if (core.state.role !== 'leader') return
     const progress = core.state.peers.get(message.from)
     if (progress === undefined) return
-    progress.sawBoot(message.boot)
+    if (progress.sawBoot(message.boot)) core.state.appendsDue = true
     if (!progress.forgotten) progress.heardTick = core.clock
     if (message.type === 'appendAccepted') onAppendAccepted(core, core.state, progress, message)
     else if (message.type === 'appendRejected') onAppendRejected(core, core.state, progress, message)
