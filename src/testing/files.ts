@@ -3,6 +3,7 @@ import type { Random } from '../base/ports.js'
 import type { Files, LogFile } from '../storage/types.js'
 
 const SECTOR_BYTES = 512
+const never = new Promise<never>(() => {})
 
 export interface MemoryFilesOptions {
   /** Decides what a power cut leaves of unsynced writes. */
@@ -21,7 +22,8 @@ interface Inode {
 
 /**
  * A data directory in memory, with a disk's bad habits: what was not synced may be gone, in part and in any order of
- * sectors, after `crash`; a directory entry too. Handles and pending calls of before a crash are dead.
+ * sectors, after `crash`; a directory entry too. Handles and pending calls of before a crash are dead: they change
+ * nothing and are never answered. A process that may be cut off at any point should work through `mount()`.
  */
 export class MemoryFiles implements Files {
   readonly #options: MemoryFilesOptions
@@ -34,6 +36,25 @@ export class MemoryFiles implements Files {
 
   constructor(options: MemoryFilesOptions) {
     this.#options = options
+  }
+
+  /** These files for one life of a process: after `kill` or `crash` its calls change nothing and are never answered. */
+  mount(): Files {
+    const { isAlive } = this.#handle()
+    const alive = async <T>(call: () => Promise<T>): Promise<T> => {
+      const result = isAlive() ? await call() : await never
+      return isAlive() ? result : await never
+    }
+    return {
+      list: (directory) => alive(() => this.list(directory)),
+      makeDirectory: (directory) => alive(() => this.makeDirectory(directory)),
+      createLogFile: (path, size) => alive(() => this.createLogFile(path, size)),
+      openLogFile: (path) => alive(() => this.openLogFile(path)),
+      read: (path) => alive(() => this.read(path)),
+      replace: (path, bytes) => alive(() => this.replace(path, bytes)),
+      remove: (path) => alive(() => this.remove(path)),
+      syncDirectory: (directory) => alive(() => this.syncDirectory(directory)),
+    }
   }
 
   /** The power fails: of what was not synced, a random part of the 512-byte sectors is kept. */
@@ -173,7 +194,7 @@ class MemoryLogFile implements LogFile {
   }
 
   writeAndSync({ bytes, at }: { bytes: Uint8Array; at: number }, done: (error: Error | null) => void): void {
-    assert(this.#handle.isAlive(), 'a write through a handle of before the crash')
+    if (!this.#handle.isAlive()) return
     assert(!this.#isWriting, 'two writes to one log file at once')
     this.#isWriting = true
     if (this.#handle.failure() === null) this.#write(bytes, at)

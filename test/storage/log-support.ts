@@ -18,8 +18,8 @@ export function seeded(seed: number): Random {
   }
 }
 
-export function memoryFiles(seed = 1): MemoryFiles {
-  return new MemoryFiles({ random: seeded(seed), schedule: (_latencyMs, action) => void setImmediate(action) })
+export function memoryFiles(seed = 1, defer: (action: () => void) => void = setImmediate): MemoryFiles {
+  return new MemoryFiles({ random: seeded(seed), schedule: (_latencyMs, action) => defer(action) })
 }
 
 export const throwing: Fatal = (reason) => {

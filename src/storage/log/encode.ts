@@ -87,7 +87,7 @@ export function nodeRecord(nextStorage: StorageId): LogRecord {
   return { type: 'node', kind: null, range: 0, index: 0, term: 0, timestamp: 0, length: body.length, body }
 }
 
-const STAGING_BYTES = 1024 * 1024
+const STAGING_BYTES = 256 * 1024
 const SMALL_BATCHES_BEFORE_SHRINK = 256
 
 /**
@@ -95,7 +95,7 @@ const SMALL_BATCHES_BEFORE_SHRINK = 256
  * copied once. One batch at a time: the next encode overwrites the last.
  */
 export class BatchEncoder {
-  #staging = new Uint8Array(new SharedArrayBuffer(STAGING_BYTES))
+  #staging: Uint8Array = new Uint8Array(0)
   #view = dataView(this.#staging)
   #smallBatches = 0
 
@@ -133,7 +133,9 @@ export class BatchEncoder {
   #reserve(backAt: number, tableBytes: number): void {
     const runsMax = Math.ceil(backAt / SECTOR_BYTES)
     const needed = roundUp(backAt + tableBytes + runsMax * SPARSE_RUN_BYTES, BLOCK_BYTES)
-    if (needed > this.#staging.length) return this.#allocate(2 ** Math.ceil(Math.log2(needed)))
+    if (needed > this.#staging.length) {
+      return this.#allocate(Math.max(STAGING_BYTES, 2 ** Math.ceil(Math.log2(needed))))
+    }
     // A rare large batch must not hold its memory for ever.
     this.#smallBatches = needed <= STAGING_BYTES ? this.#smallBatches + 1 : 0
     if (this.#smallBatches >= SMALL_BATCHES_BEFORE_SHRINK && this.#staging.length > STAGING_BYTES) {

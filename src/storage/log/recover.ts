@@ -168,10 +168,9 @@ async function rewrite({ segment, at, length }: LastBatch): Promise<void> {
   await writeAndSync(segment, segment.file.readSync({ at, length }), at)
 }
 
-const ZERO_BYTES = 4 * 1024 * 1024
+const zeros = new Uint8Array(new SharedArrayBuffer(4 * 1024 * 1024))
 
 async function zero(segment: Segment, from: number): Promise<void> {
-  const zeros = new Uint8Array(new SharedArrayBuffer(Math.min(ZERO_BYTES, segment.bytes - from)))
   for (let at = from; at < segment.bytes; at += zeros.length) {
     await writeAndSync(segment, zeros.subarray(0, Math.min(zeros.length, segment.bytes - at)), at)
   }
