@@ -22,6 +22,8 @@ export interface ClientFrame {
 /** Decodes the frames of one connection. Remembers the last session, so that its id is one string and not one per request. */
 export class RequestDecoder {
   #session = ''
+  /** Of the request that is being read; 0 until it came. */
+  #id = 0
 
   /** Throws WireError where not even an id can be made out. */
   decode(frame: Uint8Array): ClientFrame {
@@ -48,31 +50,32 @@ export class RequestDecoder {
   }
 
   #request(reader: Reader): Request | Unreadable {
-    if (reader.next() !== REQUEST.id) throw new WireError('a request does not begin with its id')
-    const id = reader.uint()
     const mark = reader.mark()
+    this.#id = 0
     try {
-      return this.#body(reader, id)
+      return this.#body(reader)
     } catch (error) {
-      if (!(error instanceof WireError)) throw error
+      if (!(error instanceof WireError) || this.#id === 0) throw error
       reader.unwind(mark)
-      return { id, reason: error.message }
+      return { id: this.#id, reason: error.message }
     }
   }
 
-  #body(reader: Reader, id: number): Request | Unreadable {
+  #body(reader: Reader): Request | Unreadable {
     let range = 0
     let generation = 0
     let deadlineMs = 0
     let seen = 0
     let body: Body | null = null
     for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
-      if (tag === REQUEST.range) range = reader.uint()
+      if (tag === REQUEST.id) this.#id = reader.uint()
+      else if (tag === REQUEST.range) range = reader.uint()
       else if (tag === REQUEST.generation) generation = reader.uint()
       else if (tag === REQUEST.deadlineMs) deadlineMs = reader.uint()
       else if (tag === REQUEST.seen) seen = reader.fixed()
       else body = this.#kind(reader, tag) ?? body
     }
+    const id = this.#id
     if (body === null) return { id, reason: 'its kind is missing or not known' }
     return withBody(
       { id, range: range as RangeId, generation: generation as Generation, deadlineMs, seen: seen as Version },
