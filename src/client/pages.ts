@@ -20,7 +20,10 @@ export function pageOf(asked: PageAsked, answer: Extract<Reply, { kind: 'page' }
   if (more) {
     const last = rows.at(-1)
     if (last === undefined) return null
-    return { rows, at, resume: asked.reverse ? last.key : (`${last.key}\0` as Key) }
+    const resume = asked.reverse ? last.key : (`${last.key}\0` as Key)
+    // At the border the next page is another range's: this range's version says nothing there.
+    const leaves = asked.reverse ? !isBefore(range.start, resume) : range.end !== null && !isBefore(resume, range.end)
+    return { rows, at: leaves ? null : at, resume }
   }
   return { rows, at: null, resume: asked.reverse ? nextBackwards(asked, range) : nextForwards(asked, range) }
 }
