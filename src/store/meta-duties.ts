@@ -2,6 +2,7 @@ import type { Descriptor, NodeInfo } from '../base/descriptor.js'
 import type { NodeId, RangeId, Version } from '../base/ids.js'
 import { META_RANGE, NO_VERSION } from '../base/ids.js'
 import type { Command } from '../kv/types.js'
+import type { Birth } from './factory.js'
 import type { IdPool } from './id-pool.js'
 import type { MetaIndex } from './meta-index.js'
 import type { PeerMessage } from './ports.js'
@@ -16,6 +17,7 @@ const NO_EXPIRY = Number.POSITIVE_INFINITY
 export interface MetaParts {
   readonly self: () => NodeInfo
   readonly index: MetaIndex
+  readonly birth: Birth
   readonly replicas: ReadonlyMap<RangeId, Replica>
   /** Nodes to ask when no local replica knows who leads the meta range. */
   readonly others: () => readonly NodeId[]
@@ -83,8 +85,12 @@ export class MetaDuties {
 
   #publish(): void {
     if (this.#publishing || this.#pendingDescriptors.size + this.#pendingNodes.size === 0) return
-    const descriptors = [...this.#pendingDescriptors.values()]
-    const nodes = [...this.#pendingNodes.values()]
+    // The first publish names all ranges and nodes of birth in one command: only that sets up the counters of ids.
+    const { nodes: bornNodes, ranges: bornRanges } = this.#parts.index.isEmpty
+      ? this.#parts.birth
+      : { nodes: [], ranges: [] }
+    const descriptors = [...bornRanges, ...this.#pendingDescriptors.values()]
+    const nodes = [...bornNodes, ...this.#pendingNodes.values()]
     this.#pendingDescriptors.clear()
     this.#pendingNodes.clear()
     this.#publishing = true
@@ -123,7 +129,7 @@ export class MetaDuties {
 
   /** Asks for range ids on behalf of this node's pool. */
   requestIds(pool: IdPool, request: number, count: number): void {
-    if (this.#meta?.leads) return this.allocateRanges(count, (first) => pool.allocated(first))
+    if (this.#meta?.leads) return this.allocateRanges(count, (first) => pool.allocated(request, first))
     for (const to of this.#metaLeaders()) this.#parts.send(to, { type: 'allocate', request, count })
   }
 

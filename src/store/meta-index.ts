@@ -24,6 +24,11 @@ export class MetaIndex {
     }
   }
 
+  /** Nothing was ever published. */
+  get isEmpty(): boolean {
+    return this.#byId.size === 0
+  }
+
   get nodes(): readonly NodeInfo[] {
     return [...this.#nodes.values()]
   }

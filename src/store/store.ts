@@ -88,12 +88,13 @@ export class Store {
     this.#duties = new MetaDuties({
       self: () => options.self,
       index: this.#index,
+      birth: options.birth,
       replicas,
       others: () => [...this.#nodes.keys()].filter((node) => node !== options.self.node),
       send: (to, message) => this.#outbox.message(to, message),
       touch: (replica) => this.#touch(replica),
     })
-    this.#ids = new IdPool((request, count) => this.#duties.requestIds(this.#ids, request, count))
+    this.#ids = new IdPool(options.random, (request, count) => this.#duties.requestIds(this.#ids, request, count))
     this.#routes = new Routes({ replicas, index: this.#index, nodes: this.#nodes })
     this.#sessionFloors = new SessionFloors(replicas, (replica) => this.#touch(replica))
     this.#requests = new Requests({
@@ -305,7 +306,7 @@ export class Store {
           this.#outbox.message(from, { type: 'allocated', request: message.request, first }),
         )
       case 'allocated':
-        return this.#ids.allocated(message.first)
+        return this.#ids.allocated(message.request, message.first)
       default:
         return this.#step(from, message)
     }
