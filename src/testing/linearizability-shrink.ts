@@ -7,14 +7,45 @@ const CHECKS_MAX = 3_000
 export function smallestIllegalPiece(history: History, stepsMax: number): readonly Operation[] {
   let checksLeft = CHECKS_MAX
   const isIllegal = (piece: History) => checksLeft-- > 0 && checkKey(piece, stepsMax) === 'illegal'
-  let piece = shortestIllegalPrefix(history, isIllegal)
+  let piece = weaken(shortestIllegalPrefix(history, isIllegal), isIllegal)
   for (let size = piece.length >> 1; size >= 1; ) {
     const before = piece.length
     piece = dropPieces(piece, size, isIllegal)
     // Single ones again and again: a read that went may have been what kept a write.
     if (size > 1 || piece.length === before) size >>= 1
   }
+  // As they were: what they say in full only excludes more orders.
+  return piece.map((operation) => originals.get(operation) ?? operation)
+}
+
+const originals = new WeakMap<Operation, Operation>()
+
+/** Forgets what deletes and conditional writes say of the value before them, where it is illegal without: it ties them together. */
+function weaken(history: History, isIllegal: (piece: History) => boolean): History {
+  const all = history.map(weakened)
+  if (isIllegal(all)) return all
+  let piece = history
+  for (let at = 0; at < history.length; at++) {
+    if (all[at] === history[at]) continue
+    const weaker = piece.with(at, all[at]!)
+    if (isIllegal(weaker)) piece = weaker
+  }
   return piece
+}
+
+function weakened(operation: Operation): Operation {
+  const weaker = withoutBefore(operation)
+  if (weaker !== operation) originals.set(weaker, operation)
+  return weaker
+}
+
+function withoutBefore(operation: Operation): Operation {
+  if (operation.status !== 'ok') return operation
+  const { client, key, invoke, complete, status } = operation
+  const timed = { client, key, invoke, complete, status }
+  if (operation.op === 'delete' && operation.result !== undefined) return { ...timed, op: 'delete' }
+  if (operation.op === 'cas' && operation.result) return { ...timed, op: 'put', value: operation.value }
+  return operation
 }
 
 function dropPieces(history: History, size: number, isIllegal: (piece: History) => boolean): History {
