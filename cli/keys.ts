@@ -21,10 +21,6 @@ export function parseKey(text: string, { raw = false }: { raw?: boolean | undefi
   return keyFromJson(parsed)
 }
 
-export function parseKeys(texts: readonly string[], options: { raw?: boolean | undefined }): KeyInput[] {
-  return texts.map((text) => parseKey(text, options))
-}
-
 /** Which of the two default namespaces a key lies in: tuples never meet strings and bytes. */
 export function namespaceOf(key: KeyInput): 'raw' | 'tuple' {
   return typeof key === 'string' || key instanceof Uint8Array ? 'raw' : 'tuple'

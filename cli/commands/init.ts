@@ -22,7 +22,7 @@ export function initCommand(context: Context): Command {
       ),
     )
     .addOption(
-      new Option('--split-at <key,…>', 'begin with data ranges cut at these keys; may be given again').argParser(
+      new Option('--split-at <key,…...>', 'begin with data ranges cut at these keys').argParser(
         (text: string, previous: readonly string[] = []) => [...previous, ...splitKeyList(text)],
       ),
     )
