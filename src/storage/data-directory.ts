@@ -1,0 +1,97 @@
+import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { HoldfastError } from '../base/errors.js'
+import { openNodeFiles } from './files-node.js'
+import { takeLock } from './lock.js'
+import type { Files } from './types.js'
+
+/** Version of the whole directory's layout (docs/decisions/0001-disk-layout.md). */
+export const DIRECTORY_FORMAT = 1
+
+const FORMAT_FILE = 'FORMAT'
+/** What may stand in a directory that is not ours yet. */
+const HARMLESS = /^(LOCK.*|FORMAT\.tmp|node\.log|lost\+found|\..*)$/
+
+export interface DataDirectory {
+  readonly files: Files
+  /** Ends the use of `files` and lets another process have the directory. Log files must be closed before. */
+  release(): Promise<void>
+}
+
+/**
+ * Takes a node's data directory for this process; makes it (mode 0700) where there is none. Everything else in it is
+ * only touched by who holds it.
+ *
+ * Throws INVALID_ARGUMENT when `path` is not a directory, holds something else, or is of a newer format, and
+ * NOT_PERMITTED when a live process holds it or the system refuses access.
+ */
+export async function openDataDirectory(path: string): Promise<DataDirectory> {
+  const directory = resolve(path)
+  await makeDirectory(directory)
+  const unlock = await takeLock(directory)
+  try {
+    const files = await openNodeFiles(directory)
+    await checkFormat(directory, files)
+    // Not before it is known to be ours: it may have been given by mistake.
+    await chmod(directory, 0o700)
+    return {
+      files,
+      async release() {
+        await files.close()
+        await unlock()
+      },
+    }
+  } catch (error) {
+    await unlock()
+    throw error
+  }
+}
+
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    const found = await stat(directory)
+    if (!found.isDirectory()) throw notADirectory(directory)
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message: string }
+    if (error instanceof HoldfastError) throw error
+    if (code === 'EEXIST' || code === 'ENOTDIR') throw notADirectory(directory)
+    const what = `the data directory ${directory} cannot be made or used: ${message}`
+    throw new HoldfastError('NOT_PERMITTED', `${what}. Give a directory that belongs to this user`, { cause: error })
+  }
+}
+
+function notADirectory(directory: string): HoldfastError {
+  return new HoldfastError('INVALID_ARGUMENT', `the data directory ${directory} is not a directory`)
+}
+
+async function checkFormat(directory: string, files: Files): Promise<void> {
+  const bytes = await files.read(FORMAT_FILE)
+  if (bytes === null) return begin(directory, files)
+  const text = Buffer.from(bytes).toString('utf8')
+  const format = /^holdfast ([1-9]\d{0,8})\n$/.exec(text)?.[1]
+  if (format === undefined) {
+    const found = JSON.stringify(text.slice(0, 40))
+    throw invalid(directory, `its file FORMAT is damaged: expected "holdfast ${DIRECTORY_FORMAT}", found ${found}`)
+  }
+  if (Number(format) > DIRECTORY_FORMAT) {
+    throw invalid(
+      directory,
+      `it is of format ${format}, this program knows up to ${DIRECTORY_FORMAT}: start it with the newer version`,
+    )
+  }
+}
+
+async function begin(directory: string, files: Files): Promise<void> {
+  const names = await readdir(directory)
+  const foreign = names.filter((name) => !HARMLESS.test(name))
+  if (foreign.length > 0) {
+    const some = foreign.slice(0, 5).join(', ')
+    throw invalid(directory, `it has no file FORMAT but holds ${some}: give an empty directory, or bring FORMAT back`)
+  }
+  await files.replace(FORMAT_FILE, new Uint8Array(Buffer.from(`holdfast ${DIRECTORY_FORMAT}\n`, 'utf8')))
+}
+
+function invalid(directory: string, why: string): HoldfastError {
+  return new HoldfastError('INVALID_ARGUMENT', `the data directory ${directory} cannot be used: ${why}`)
+}

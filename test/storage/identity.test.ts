@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest'
+import type { BootId, ClusterId, Generation, Key, NodeId, RangeId, ReplicaId } from '../../src/base/ids.js'
+import { type Identity, readIdentity, recordBoot, writeIdentity } from '../../src/storage/identity.js'
+import { memoryFiles } from './log-support.js'
+
+const nobody: Identity = { format: 1, cluster: null, node: null, boots: [], birth: null, token: 'token-1' }
+const nodes = [{ node: 1 as NodeId, clientAddress: 'a:1', peerAddress: 'a:2', pid: 0 }]
+const range = {
+  range: 2 as RangeId,
+  span: { start: '\u0000\u0000\u0000\u0010' as Key, end: '\u0000\u00ff é"' as Key },
+  generation: 1 as Generation,
+  epoch: 0,
+  replicas: [{ replica: 1 as ReplicaId, node: 1 as NodeId, role: 'voter' as const }],
+  nextReplica: 2 as ReplicaId,
+}
+const somebody: Identity = {
+  ...nobody,
+  cluster: '0123456789abcdef0123456789abcdef' as ClusterId,
+  node: 1 as NodeId,
+  boots: [{ counter: 1, id: 99 as BootId }],
+  birth: {
+    nodes,
+    ranges: [range, { ...range, span: { ...range.span, end: null } }],
+    tokens: [{ node: 1 as NodeId, token: 'token-1' }],
+  },
+}
+
+describe('the identity of a node', () => {
+  it('is null before there is one', async () => {
+    expect(await readIdentity(memoryFiles())).toBeNull()
+  })
+
+  it.each([nobody, somebody])('comes back as it was written', async (identity) => {
+    const files = memoryFiles()
+    await writeIdentity(files, identity)
+    files.crash()
+    expect(await readIdentity(files)).toEqual(identity)
+  })
+
+  it('keeps every boot, durably before the call resolves', async () => {
+    const files = memoryFiles()
+    let identity = nobody
+    for (const boot of [7, 3, Number.MAX_SAFE_INTEGER]) identity = await recordBoot(files, identity, boot as BootId)
+    files.crash()
+    const boots = [
+      { counter: 1, id: 7 },
+      { counter: 2, id: 3 },
+      { counter: 3, id: Number.MAX_SAFE_INTEGER },
+    ]
+    expect((await readIdentity(files))?.boots).toEqual(boots)
+    expect(identity.boots).toEqual(boots)
+  })
+
+  it('is refused by name with any flipped or missing byte, and left as it is', async () => {
+    const files = memoryFiles()
+    await writeIdentity(files, somebody)
+    const good = (await files.read('node.json'))!
+    for (let at = 0; at < good.length; at += 1) {
+      const bytes = good.slice()
+      bytes[at]! ^= 0x04
+      files.put('node.json', bytes)
+      const found = await readIdentity(files).catch((error: Error) => error)
+      // A flip between the members changes nothing that is said.
+      if (!(found instanceof Error)) expect(found, `at ${at}`).toEqual(somebody)
+      else expect(found.message, `at ${at}`).toMatch(/^node\.json in the data directory is damaged/)
+      expect(files.contents('node.json')).toEqual(bytes)
+      if (at >= good.length - 1) continue
+      files.put('node.json', good.subarray(0, at))
+      await expect(readIdentity(files), `cut at ${at}`).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    }
+  })
+
+  it('is refused when it is of a newer format, with both numbers', async () => {
+    const files = memoryFiles()
+    await files.replace('node.json', new Uint8Array(Buffer.from('{ "format": 2 }')))
+    await expect(readIdentity(files)).rejects.toThrow('it is of format 2, this program knows up to 1')
+  })
+})
