@@ -3,9 +3,9 @@
 // killed twice and one node is stopped for three seconds; beside it a counter and a list grow by conditional puts, so that a lost
 // or doubled write shows. Then everything is read back and compared.
 import { parseArgs } from 'node:util'
+import { eventually, type NodeProcess, ProcessCluster } from '../jepsen-like-tests/processes.js'
 import { ConditionFailed, type Holdfast } from '../src/client/index.js'
 import { type AnnotationRecord, loadAnnotations } from './lib/annotations.js'
-import { eventually, type NodeProcess, ProcessCluster } from './lib/processes.js'
 
 const RANGES = 8
 const CALLERS = 256

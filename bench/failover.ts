@@ -2,8 +2,8 @@
 // How long writes pause when the node that leads is killed (-9), and when it is stopped (SIGSTOP): the longest gap between two
 // acknowledged writes of one client, per fault. Median and worst are printed.
 import { parseArgs } from 'node:util'
+import { eventually, type NodeProcess, ProcessCluster } from '../jepsen-like-tests/processes.js'
 import type { Holdfast } from '../src/client/index.js'
-import { eventually, type NodeProcess, ProcessCluster } from './lib/processes.js'
 
 const CALLERS = 16
 

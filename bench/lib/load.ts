@@ -1,8 +1,8 @@
 import { build, type Histogram } from 'hdr-histogram-js'
 
 export interface KeyValue {
-  put(key: string, value: Uint8Array): Promise<unknown>
-  get(key: string): Promise<unknown>
+  put(key: string, value: Uint8Array): PromiseLike<unknown>
+  get(key: string): PromiseLike<unknown>
 }
 
 export interface Measured {
@@ -34,7 +34,7 @@ export async function measure(
 }
 
 async function drive(
-  call: (key: string) => Promise<unknown>,
+  call: (key: string) => PromiseLike<unknown>,
   load: { callers: number; seconds: number },
   histogram: Histogram | null,
 ): Promise<{ calls: number; seconds: number }> {

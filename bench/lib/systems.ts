@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Etcd3 } from 'etcd3'
+import { eventually, freePorts, ProcessCluster } from '../../jepsen-like-tests/processes.js'
 import { connectLimit } from './limit-client.js'
 import type { KeyValue } from './load.js'
-import { eventually, freePorts, ProcessCluster } from './processes.js'
 
 export interface RunningSystem {
   readonly client: KeyValue
@@ -58,7 +58,7 @@ const etcd: System = {
     await eventually('etcd serves', 30_000, async () => client.put('ready').value('1'))
     return {
       client: {
-        put: (key, value) => client.put(key).value(Buffer.from(value)),
+        put: async (key, value) => await client.put(key).value(Buffer.from(value)),
         get: (key) => client.get(key).buffer(),
       },
       async stop() {

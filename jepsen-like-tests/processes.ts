@@ -6,9 +6,9 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { connect, type Holdfast } from '../../src/client/index.js'
+import { connect, type Holdfast } from '../src/client/index.js'
 
-const holdfast = fileURLToPath(new URL('../../cli/main.js', import.meta.url))
+const holdfast = fileURLToPath(new URL('../cli/main.js', import.meta.url))
 
 /** Ports that nobody holds just now. Held all at once, so that none comes twice. */
 export async function freePorts(count: number): Promise<number[]> {
