@@ -139,8 +139,9 @@ export class Calls {
 
   #admitted(call: Call): void {
     call.admitted = true
-    // Closing ends all calls one by one, which makes room: nothing new leaves any more.
-    if (!this.#isClosed) this.#ports.go(call)
+    // Calls that end at a deadline, or all at the close, make room for others whose time is up too: these don't leave any more.
+    const isLate = this.#ports.clock.monotonicMs() >= call.deadlineAtMs
+    if (!this.#isClosed && !isLate) this.#ports.go(call)
   }
 
   #end(call: Call): void {

@@ -69,7 +69,7 @@ export class ClientCore {
       this.#dispatcher.start(body, call, {
         reject,
         resolve: (answer, { route }) => {
-          const got = answer.kind === 'page' && route !== null ? pageOf(body, answer, route.descriptor.span) : null
+          const got = answer.kind === 'page' && route !== null ? pageOf(body, answer, route.span) : null
           if (got === null) reject(unexpected(answer, 'a page'))
           else resolve(got)
         },

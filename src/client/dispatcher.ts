@@ -148,7 +148,7 @@ export class Dispatcher implements CallOwner, LinkOwner {
   /** Only what is nowhere yet is refused here: a retry goes to the range of its first key, which remembers the outcome. */
   #crossing(call: Call, route: CachedRoute, body: Extract<RangeBody, { kind: 'write' }>): HoldfastError | null {
     if (call.unanswered > 0 || body.writes.length + body.conditions.length === 1) return null
-    const { span } = route.descriptor
+    const { span } = route
     const isElsewhere = ({ key }: { key: Key }): boolean => !contains(span, key) && this.#routes.find(key) !== null
     const outside = body.writes.find(isElsewhere) ?? body.conditions.find(isElsewhere)
     return outside === undefined ? null : crossesRanges(anchorOf(body), outside.key)
@@ -307,8 +307,11 @@ export class Dispatcher implements CallOwner, LinkOwner {
         else this.#pause(call, 0)
         return
       case 'RANGE_MOVED':
-        // Still the route that brought us there: it is wrong, and the answer held no better one.
-        if (call.route !== null) this.#routes.forget(call.route)
+        call.refusedBy = link
+        if (call.route !== null && this.#routes.has(call.route) && refusal.routes.length === 0) {
+          // It is wrong, and there is no better one: ask anew. A node that told something older just lags behind us.
+          this.#routes.forget(call.route)
+        }
         this.#again(call)
         return
       case 'SESSION_EXPIRED':

@@ -17,7 +17,7 @@ export function partsByRange(
   const indexesByRoute = new Map<CachedRoute, number[]>()
   let last: CachedRoute | null = null
   for (const [index, key] of body.keys.entries()) {
-    const route: CachedRoute | null = last !== null && contains(last.descriptor.span, key) ? last : routes.find(key)
+    const route: CachedRoute | null = last !== null && contains(last.span, key) ? last : routes.find(key)
     if (route === null) return { unknown: key }
     const indexes = indexesByRoute.get(route)
     if (indexes === undefined) indexesByRoute.set(route, [index])

@@ -27,7 +27,7 @@ export function requestOf(call: Call, stamp: Stamp): Request {
     case 'get':
       return { kind: 'get', id, range, generation, deadlineMs, seen, keys: body.keys }
     case 'scan': {
-      const { start, end } = pageSpan(body, route.descriptor.span)
+      const { start, end } = pageSpan(body, route.span)
       const { reverse, limit, bytesMax, keysOnly } = body
       const at = body.at ?? null
       return {

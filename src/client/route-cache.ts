@@ -1,4 +1,4 @@
-import type { Descriptor } from '../base/descriptor.js'
+import type { Descriptor, Span } from '../base/descriptor.js'
 import type { Key, NodeId } from '../base/ids.js'
 import type { Route } from '../kv/requests.js'
 import { RangeMap } from '../range/range-map.js'
@@ -7,12 +7,14 @@ import { compareEnds } from '../range/span.js'
 /** A route as this client knows it. The leader is a hint of its own, newer than the descriptor. */
 export interface CachedRoute {
   readonly descriptor: Descriptor
+  /** The part of the descriptor's span for which nothing newer is known. */
+  readonly span: Span
   leader: NodeId | null
 }
 
 /** What this client knows of the ranges: never overlapping, with gaps where it knows nothing. A hint: errors correct it. */
 export class RouteCache {
-  readonly #routes = new RangeMap<CachedRoute>((route) => route.descriptor)
+  readonly #routes = new RangeMap<CachedRoute>(({ descriptor, span }) => ({ ...descriptor, span }))
 
   /** The route whose span holds `key`. */
   find(key: Key): CachedRoute | null {
@@ -22,16 +24,27 @@ export class RouteCache {
   /** The route that holds the last keys below `end`. */
   findBelow(end: Key | null): CachedRoute | null {
     const last = this.#routes.overlapping({ start: keyBelow(end), end }).at(-1)
-    return last !== undefined && compareEnds(last.descriptor.span.end, end) >= 0 ? last : null
+    return last !== undefined && compareEnds(last.span.end, end) >= 0 ? last : null
   }
 
-  /** Takes what `from` (null: nobody known) told. What is older than what is known changes nothing. */
+  /**
+   * Takes what `from` (null: nobody known) told. What is older than what is known changes nothing of that; but where nothing
+   * is known an old route is worth having: who is asked there tells the new one. (A node whose index lags would otherwise
+   * keep a client waiting that knows one half of a split already.)
+   */
   learn(routes: readonly Route[], from: NodeId | null): void {
     for (const { descriptor, leader } of routes) {
-      const known = this.#routes.find(descriptor.span.start)
+      const { span } = descriptor
+      const known = this.#routes.find(span.start)
       if (known !== null && isSame(known.descriptor, descriptor)) maybeTakeLeader(known, leader, from)
-      else this.#routes.insert({ descriptor, leader })
+      else if (this.#routes.insert({ descriptor, span, leader })) continue
+      for (const gap of this.#routes.gaps(span)) this.#routes.insert({ descriptor, span: gap, leader })
     }
+  }
+
+  /** It is still what is known of its part of the key space. */
+  has(route: CachedRoute): boolean {
+    return this.#routes.find(route.span.start) === route
   }
 
   forget(route: CachedRoute): void {

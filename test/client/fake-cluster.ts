@@ -188,6 +188,17 @@ export class FakeCluster implements Connector {
     return true
   }
 
+  /** From now on every request is answered at once, those that wait too; routes questions as before. */
+  answerAll(answer: (arrival: Arrival) => void): void {
+    for (const node of this.nodes) {
+      for (const arrival of node.arrived.splice(0)) answer(arrival)
+      node.answer = (arrival) => {
+        if (!this.answerRoutes(arrival)) this.clock.defer(() => answer(arrival))
+        return true
+      }
+    }
+  }
+
   connect(address: string, events: ConnectionEvents): ClientConnection {
     this.dialled.push(address)
     const node = this.nodes.find((other) => other.info.clientAddress === address)
