@@ -45,9 +45,12 @@ export class LogWriter {
     this.#wake = wake
   }
 
-  /** Number of the batch after which everything added so far is durable. */
+  /**
+   * Number of the batch after which all entries added so far are durable. A batch of commit indexes alone doesn't count: on an
+   * idle node it would not be written for ever, and whatever waits for it would hang (test: 'scans where nothing is written').
+   */
   get lastNumber(): number {
-    if (this.#collecting.items.length > 0) return this.#collecting.number
+    if (this.#collecting.needed) return this.#collecting.number
     return this.#inFlight?.number ?? this.#durable
   }
 
