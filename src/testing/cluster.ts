@@ -4,6 +4,8 @@ import { META_RANGE } from '../base/ids.js'
 import { DATA_SPAN, META_SPAN } from '../base/keyspace.js'
 import type { Logger } from '../base/ports.js'
 import { ClientCore } from '../client/core.js'
+import { HoldfastClient } from '../client/holdfast.js'
+import type { Holdfast } from '../client/types.js'
 import type { Birth } from '../store/factory.js'
 import { ClusterCheckers } from './checkers/cluster.js'
 import { SimConnector } from './connector.js'
@@ -178,6 +180,11 @@ export class SimCluster {
   }
 
   // ---- clients ----
+
+  /** A client of its own, with the SDK's interface. Its calls go on only while time passes: see `run`. */
+  client(): Holdfast {
+    return new HoldfastClient(this.clientCore().core, 'msgpack')
+  }
 
   /** The core of the SDK, connected to the simulated cluster as one client process. */
   clientCore(): { core: ClientCore; process: SimProcess } {

@@ -14,7 +14,7 @@ export interface SimulationOptions {
   readonly nodes?: number
   /** Default 4. */
   readonly clients?: number
-  /** Longest pause of a client between two calls, in milliseconds. Default 80. */
+  /** Longest pause of a client between two calls, in milliseconds. Default: drawn from 50 to 200. */
   readonly thinkMsMax?: number
   /** Data ranges at the beginning. Default 3. */
   readonly ranges?: number
@@ -58,7 +58,7 @@ const CHECK_EVERY_MS = 100
  * One run: a cluster under a workload, faults as planned, ranges split on the way; then it is healed, everything is read,
  * and the whole history is checked. Never throws for what it finds: that stands in `violations`.
  */
-export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+export async function simulateSeed(options: SimulationOptions): Promise<SimulationResult> {
   const run = new Simulation(options)
   await run.run()
   return run.result()
@@ -71,11 +71,13 @@ class Simulation {
   readonly #cluster: SimCluster
   readonly #injector: FaultInjector
   readonly #history = new History()
+  readonly #thinkMsMax: number
   #splits = 0
 
   constructor(options: SimulationOptions) {
     this.#options = options
     this.#random = new SeededRandom(options.seed).fork('simulation')
+    this.#thinkMsMax = options.thinkMsMax ?? this.#random.fork('think').between(50, 200)
     const { nodes = 3, faultyMs = 50_000, ranges = 3 } = options
     this.#plan = options.plan ?? drawFaultPlan(this.#random.fork('plan'), { nodes, fromMs: 2_000, untilMs: faultyMs })
     this.#cluster = new SimCluster({
@@ -135,7 +137,7 @@ class Simulation {
       random: this.#random.fork(`client ${id}`),
       history: this.#history,
       keys: keysOf(KEYS),
-      thinkMsMax: this.#options.thinkMsMax ?? 80,
+      thinkMsMax: this.#thinkMsMax,
       report: (violation) => this.#cluster.report(violation),
     })
   }

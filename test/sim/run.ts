@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { describeFailure, type SimulationResult, simulate } from '../../src/testing/simulation.js'
+import { describeFailure, type SimulationResult, simulateSeed } from '../../src/testing/simulation.js'
 
 const usage = `usage: npm run sim -- [--seed N | --seeds COUNT --from SEED] [--verbose]
   --seed N       one seed (default 1)
@@ -32,7 +32,7 @@ async function runSeeds(): Promise<number> {
   const began = performance.now()
   for (let seed = first; seed < first + count; seed++) {
     const seedBegan = performance.now()
-    const result = await simulate({ seed, keepEvents: values.verbose ? 400 : 0 })
+    const result = await simulateSeed({ seed, keepEvents: values.verbose ? 400 : 0 })
     results.push(result)
     console.log(line(result, performance.now() - seedBegan))
     if (result.violations.length === 0) continue

@@ -1,0 +1,36 @@
+import { type SimulationResult, simulateSeed } from '../src/testing/simulation.js'
+
+/** The bar: one core simulates a minute of three nodes and three data ranges within this. */
+const SECONDS_MAX = 2
+const SEEDS = [101, 102, 103]
+const MINUTE_MS = 60_000
+
+interface Measured {
+  readonly seed: number
+  readonly virtualMs: number
+  readonly cpuMs: number
+  readonly acknowledged: number
+}
+
+async function measure(seed: number): Promise<Measured> {
+  const before = process.cpuUsage()
+  const result: SimulationResult = await simulateSeed({ seed })
+  const { user, system } = process.cpuUsage(before)
+  if (result.violations.length > 0) throw new Error(`seed ${seed}: ${result.violations[0]}`)
+  return { seed, virtualMs: result.virtualMs, cpuMs: (user + system) / 1000, acknowledged: result.acknowledged }
+}
+
+console.log(
+  'a simulated minute of 3 nodes and 3 data ranges, faults and checkers included; CPU seconds of this process',
+)
+const perMinute: number[] = []
+for (const seed of SEEDS) {
+  const { virtualMs, cpuMs, acknowledged } = await measure(seed)
+  const seconds = (cpuMs / 1000) * (MINUTE_MS / virtualMs)
+  perMinute.push(seconds)
+  const simulated = `${(virtualMs / 1000).toFixed(1)} s simulated`
+  console.log(`seed ${seed}: ${seconds.toFixed(2)} s per minute (${simulated}, ${acknowledged} acknowledged calls)`)
+}
+const worst = Math.max(...perMinute)
+console.log(`${worst <= SECONDS_MAX ? 'OK' : 'TOO SLOW'}: worst ${worst.toFixed(2)} s, bar ${SECONDS_MAX} s`)
+process.exitCode = worst <= SECONDS_MAX ? 0 : 1

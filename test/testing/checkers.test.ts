@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest'
+import type { Descriptor } from '../../src/base/descriptor.js'
+import type { Entry, Heartbeat } from '../../src/raft/types.js'
+import type { LogItem, NodeLog } from '../../src/storage/types.js'
+import { AppliedChecker, type AppliedState } from '../../src/testing/checkers/applied.js'
+import { ClusterCheckers } from '../../src/testing/checkers/cluster.js'
+import { LeaderChecker } from '../../src/testing/checkers/leaders.js'
+import { LogChecker } from '../../src/testing/checkers/logs.js'
+import { overlapFault, partitionFault } from '../../src/testing/checkers/spans.js'
+import { Violations } from '../../src/testing/checkers/violations.js'
+
+function violations() {
+  return new Violations(() => {})
+}
+
+function heartbeat(from: number, term: number, range = 2): Heartbeat {
+  const numbers = { range, from, to: 9, boot: 1, term, commit: 0, allPersisted: 0, round: 0 }
+  return { type: 'heartbeat', ...numbers } as unknown as Heartbeat
+}
+
+function entry(index: number, term: number, text = 'x'): Entry {
+  return { index, term, timestamp: index, kind: 'commands', payload: Buffer.from(text) } as unknown as Entry
+}
+
+function entries(...list: Entry[]): LogItem[] {
+  return [{ kind: 'entries', range: 2 as never, entries: list }]
+}
+
+/** A log as it is found after a restart. */
+function reopenedLog(terms: readonly number[]): NodeLog {
+  return {
+    recovered: new Map([[2, { checkpoint: null, lastIndex: terms.length }]]),
+    reader: () => ({ term: (index: number) => terms[index - 1] }),
+  } as unknown as NodeLog
+}
+
+describe('one leader per term', () => {
+  it('reports two replicas that lead in one term, on one node or two', () => {
+    const found = violations()
+    const checker = new LeaderChecker(found)
+    checker.sent(1 as never, [heartbeat(1, 5)])
+    checker.sent(2 as never, [heartbeat(2, 6), heartbeat(3, 5, 3)])
+    expect(found.found).toEqual([])
+    checker.sent(2 as never, [heartbeat(2, 5)])
+    expect(found.found).toHaveLength(1)
+    expect(found.found[0]).toContain('two leaders of range 2 in term 5')
+  })
+
+  it('counts a change for every later term that got a leader', () => {
+    const checker = new LeaderChecker(violations())
+    checker.sent(1 as never, [heartbeat(1, 5), heartbeat(1, 5), heartbeat(2, 7), heartbeat(1, 8)])
+    expect(checker.changes).toBe(2)
+  })
+})
+
+describe('log matching', () => {
+  it('accepts the same entries on two nodes, and a suffix replaced in a later term', () => {
+    const found = violations()
+    const checker = new LogChecker(found)
+    checker.wrote(1 as never, entries(entry(1, 1), entry(2, 1), entry(3, 1)))
+    checker.wrote(2 as never, entries(entry(1, 1)))
+    checker.wrote(2 as never, entries(entry(2, 2), entry(3, 2)))
+    checker.wrote(1 as never, entries(entry(2, 2), entry(3, 2)))
+    expect(found.found).toEqual([])
+  })
+
+  it('reports another payload under the same name', () => {
+    const found = violations()
+    const checker = new LogChecker(found)
+    checker.wrote(1 as never, entries(entry(1, 1, 'this')))
+    checker.wrote(2 as never, entries(entry(1, 1, 'that')))
+    expect(found.found[0]).toContain('another entry 1 of term 1')
+  })
+
+  it('reports the same entry behind another one', () => {
+    const found = violations()
+    const checker = new LogChecker(found)
+    checker.wrote(1 as never, entries(entry(1, 1), entry(2, 3)))
+    checker.wrote(2 as never, entries(entry(1, 2), entry(2, 3)))
+    expect(found.found[0]).toContain('another entry 2 of term 3')
+  })
+
+  it('reports a gap', () => {
+    const found = violations()
+    new LogChecker(found).wrote(1 as never, entries(entry(5, 1)))
+    expect(found.found[0]).toContain('after a gap')
+  })
+
+  it('reports a synced entry that a restart does not find, and not one that was never synced', () => {
+    const found = violations()
+    const checker = new LogChecker(found)
+    checker.wrote(1 as never, entries(entry(1, 1), entry(2, 1)))()
+    checker.wrote(1 as never, entries(entry(3, 1)))
+    checker.reopened(1 as never, reopenedLog([1, 1]))
+    expect(found.found).toEqual([])
+    checker.reopened(1 as never, reopenedLog([1]))
+    expect(found.found[0]).toContain('lost synced entry 2')
+  })
+})
+
+describe('equal state at equal index', () => {
+  const state = (index: number, digest: number): AppliedState =>
+    ({ range: 2, index, term: 1, clock: index * 10, digest, generation: 1 }) as unknown as AppliedState
+
+  it('accepts replicas that agree, and a replay after a restart', () => {
+    const found = violations()
+    const checker = new AppliedChecker(found)
+    for (const index of [1, 2, 3]) checker.applied(1 as never, state(index, index))
+    checker.applied(2 as never, state(1, 1))
+    checker.restarted(1 as never)
+    checker.applied(1 as never, state(2, 2))
+    checker.applied(1 as never, state(3, 3))
+    expect(found.found).toEqual([])
+    expect(checker.count).toBe(3)
+  })
+
+  it('reports a replica whose digest differs', () => {
+    const found = violations()
+    const checker = new AppliedChecker(found)
+    checker.applied(1 as never, state(1, 1))
+    checker.applied(2 as never, state(1, 2))
+    expect(found.found[0]).toContain('node 2 differs')
+  })
+
+  it('reports an applied index that skips or goes back', () => {
+    const found = violations()
+    const checker = new AppliedChecker(found)
+    checker.applied(1 as never, state(1, 1))
+    checker.applied(1 as never, state(3, 3))
+    expect(found.found[0]).toContain('applied entry 3 of range 2 after 1')
+  })
+})
+
+describe('leader completeness', () => {
+  it('reports a leader without an entry that was applied in an earlier term', () => {
+    const terms = new Map([[1, 1]])
+    const checkers = new ClusterCheckers({
+      onFirst: () => {},
+      termAt: (_node, _range, index) => (terms.get(index) ?? 0) as never,
+    })
+    const applied = { range: 2, index: 1, term: 1, clock: 1, digest: 0, generation: 1 } as unknown as AppliedState
+    checkers.applied.applied(1 as never, applied)
+    checkers.leaders.sent(2 as never, [heartbeat(2, 2)])
+    expect(checkers.violations.found).toEqual([])
+    terms.set(1, 2)
+    checkers.leaders.sent(3 as never, [heartbeat(3, 3)])
+    expect(checkers.violations.found[0]).toContain('leads range 2 in term 3 without entry 1 of term 1')
+  })
+})
+
+describe('spans partition the key space', () => {
+  const descriptor = (range: number, start: string, end: string | null): Descriptor =>
+    ({ range, span: { start, end } }) as unknown as Descriptor
+
+  it.each([
+    ['whole', [descriptor(1, '', 'b'), descriptor(2, 'b', null)], null],
+    ['a gap', [descriptor(1, '', 'b'), descriptor(2, 'c', null)], 'no range between ranges 1 and 2'],
+    ['an overlap', [descriptor(1, '', 'c'), descriptor(2, 'b', null)], 'ranges 1 and 2 overlap'],
+    ['no beginning', [descriptor(2, 'b', null)], 'no range begins where the keys begin'],
+    ['no end', [descriptor(1, '', 'b')], 'no range follows range 1'],
+    ['an open end too early', [descriptor(1, '', null), descriptor(2, 'b', null)], 'ranges 1 and 2 overlap'],
+  ] as const)('%s', (_name, descriptors, fault) => {
+    expect(partitionFault(descriptors)).toBe(fault)
+  })
+
+  it('on one node spans may leave gaps but never overlap', () => {
+    expect(overlapFault([descriptor(3, 'x', null), descriptor(1, 'a', 'c')])).toBe(null)
+    expect(overlapFault([descriptor(3, 'b', 'd'), descriptor(1, 'a', 'c')])).toBe('ranges 1 and 3 overlap')
+  })
+})
