@@ -14,17 +14,14 @@ const MARKER_BYTES = MARKER_PREFIX_BYTES + 7
 /** Figures and reasons in docs/decisions/0003-state-keys.md. */
 const WRITE_BUFFER_BYTES = 16 * 1024 * 1024
 const BLOCK_CACHE_BYTES = 32 * 1024 * 1024
-const TABLE_BYTES = 8 * 1024 * 1024
 
 /** The state database in `directory`, made if there is none. Throws what LevelDB says if it cannot be opened. */
 export async function openLevelDb(directory: string): Promise<StateDb> {
   const level: Level = new ClassicLevel(directory, {
     keyEncoding: 'buffer',
     valueEncoding: 'buffer',
-    compression: false,
     writeBufferSize: WRITE_BUFFER_BYTES,
     cacheSize: BLOCK_CACHE_BYTES,
-    maxFileSize: TABLE_BYTES,
   })
   await level.open()
   const [last] = await level.keys({ gte: markerKey(0), reverse: true, limit: 1 }).all()

@@ -8,6 +8,7 @@ import { silentLogger } from '../../src/base/ports.js'
 import type { Row } from '../../src/kv/requests.js'
 import type { Stored } from '../../src/kv/types.js'
 import { openLevelDb } from '../../src/storage/leveldb.js'
+import { Overlay } from '../../src/storage/state/overlay.js'
 import { openStateStore } from '../../src/storage/state/state-store.js'
 import type { DbPut, StateBatch, StateDb, StateStore } from '../../src/storage/types.js'
 import { MemoryStateDb } from '../../src/testing/state-db.js'
@@ -329,6 +330,21 @@ describe('the state store', () => {
     expect(answered).toBe(0)
     expect(db.batches).toEqual([2])
   })
+})
+
+test('a record that has left the overlay is not kept alive by newer ones of its key', () => {
+  const overlay = new Overlay()
+  const records = [1, 2, 3].map((version) => {
+    const { record } = batchOf('a', version, 'x').records[0]!
+    return overlay.add(storage, record, record.value)
+  })
+  overlay.remove(records[0]!)
+  overlay.remove(records[1]!)
+  expect(records[2]!.older).toBeNull()
+  expect(overlay.upTo({ storage, key: 'a', upTo: 2 as Version })).toBeUndefined()
+  expect(overlay.latest({ storage, key: 'a' })?.version).toBe(3)
+  overlay.remove(records[2]!)
+  expect(overlay.latest({ storage, key: 'a' })).toBeUndefined()
 })
 
 describe('the state store over LevelDB', () => {

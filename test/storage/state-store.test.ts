@@ -299,12 +299,12 @@ describe('the state store', () => {
     ['a cache with room for all', 100_000],
   ])('agrees with a list of batches through writes, reads, syncs, crashes and replays (%s)', (_name, cacheBytes) => {
     fc.assert(
-      fc.property(fc.nat(), fc.array(anyStep, { minLength: 40, maxLength: 120 }), (seed, steps) => {
+      fc.property(fc.nat(), fc.array(anyStep, { minLength: 40, maxLength: 100 }), (seed, steps) => {
         const twin = new Twin({ cacheBytes, seed })
         for (const step of steps) twin.take(step)
         twin.finish()
       }),
-      { seed: 15, numRuns: 100, endOnFailure: true },
+      { seed: 15, numRuns: 60, endOnFailure: true },
     )
   })
 })
