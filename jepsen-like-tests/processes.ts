@@ -128,7 +128,7 @@ export class ProcessCluster {
     const cluster = new ProcessCluster(directory, nodes)
     try {
       for (const node of nodes) node.start()
-      const splitAt = options.splitAt === undefined ? [] : ['--split-at', ...options.splitAt]
+      const splitAt = (options.splitAt ?? []).flatMap((key) => ['--split-at', key])
       const init = ['init', '--endpoint', nodes[0]!.clientAddress, ...splitAt]
       await eventually('init', 20_000, () => runCli(init))
       const db = await cluster.connect()
