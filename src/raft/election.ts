@@ -2,7 +2,7 @@ import { assert } from '../base/assert.js'
 import type { ReplicaId, Term } from '../base/ids.js'
 import type { Core } from './core.js'
 import { becomeLeader } from './leader.js'
-import { isVoter, voteResult } from './quorum.js'
+import { voteResult } from './quorum.js'
 import type { Candidate, PreCandidate } from './roles.js'
 import type { PreVote, PreVoteReply, Vote, VoteReply } from './types.js'
 
@@ -95,13 +95,13 @@ function askForVotes(core: Core, state: PreCandidate | Candidate): void {
   }
 }
 
-/** Counts the first answer of each voter, and acts when the election is decided. */
+/** Counts the first answer of each voter (learners and strangers make no majority), and acts when the election is decided. */
 function countVote(
   core: Core,
   state: PreCandidate | Candidate,
   { from, granted }: { from: ReplicaId; granted: boolean },
 ): void {
-  if (!isVoter(core.configuration, from) || state.votes.has(from)) return
+  if (state.votes.has(from)) return
   state.votes.set(from, granted)
   const result = voteResult(core.configuration, state.votes)
   if (result === 'lost') core.becomeFollower({ term: core.term, leader: null })

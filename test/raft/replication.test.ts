@@ -310,6 +310,18 @@ test('what one boot of a peer acknowledged says nothing about the next', () => {
   expect(raft.up.status().progress[0]).toMatchObject({ match: 1, state: 'replicate', forgotten: false })
 })
 
+test('a peer is never sent what lies at or below the index that all had on disk: it may be truncated', () => {
+  const raft = new Replica({ configuration: three, log: [1, 1] })
+  raft.lead(2)
+  raft.accepted(2, 3)
+  raft.accepted(3, 3)
+  expect(raft.up.allPersisted).toBe(3)
+  const fields = { from: 2, boot: 77, term: term(2) } as const
+  raft.hear({ type: 'heartbeatReply', ...fields, round: 0, lastIndex: index(3) })
+  raft.hear({ type: 'appendRejected', ...fields, rejectedIndex: index(3), hintIndex: index(0), hintTerm: term(0) })
+  expect(raft.up.status().progress[0]).toMatchObject({ match: 0, next: 4 })
+})
+
 test('a replica whose log ends before what it acknowledged in the same boot counts for nothing', () => {
   const raft = new Replica({ configuration: three })
   raft.lead(2)
