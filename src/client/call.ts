@@ -123,7 +123,7 @@ export class Call extends Timed {
   pauses = 0
   /** Tries that followed fresh routes at once; bounded, so that two nodes that name each other cause no storm. */
   redirects = 0
-  /** Who said last that it does not lead. */
+  /** Who last refused this route, or did not answer: not asked again next. */
   refusedBy: NodeLink | null = null
   lastError: HoldfastError | null = null
   /** Counted by admission. */
@@ -146,6 +146,14 @@ export class Call extends Timed {
 
   get mutation(): boolean {
     return this.body.kind === 'write' || this.body.kind === 'split'
+  }
+
+  /**
+   * A read goes on as another question (a part of its keys, another range's share of a span): what earlier sends bring is no
+   * answer to it. A mutation stays what it is, and any answer tells its outcome.
+   */
+  disown(): void {
+    if (!this.mutation && this.open.length > 0) this.open = []
   }
 
   override onDue(nowMs: number): void {

@@ -5,14 +5,15 @@ import { limits } from '../base/limits.js'
 import type { Route, Row, ServerHello } from '../kv/requests.js'
 import type { Answer, Body, CallOptions, Ending, PageAsked, ScanBody, WriteBody } from './call.js'
 import { refusedGet, refusedPage, refusedWrite } from './checks.js'
-import { type ClientCoreOptions, Dispatcher } from './dispatcher.js'
+import type { ClientCoreOptions } from './core-options.js'
+import { Dispatcher } from './dispatcher.js'
 import { unexpected } from './errors.js'
 import { GetJob } from './get-job.js'
 import { type Page, pageOf } from './pages.js'
 import { type ClusterStatus, mergeStatus, type StatusAnswer } from './status.js'
 
 export type { CallOptions } from './call.js'
-export type { ClientCoreOptions } from './dispatcher.js'
+export type { ClientCoreOptions } from './core-options.js'
 export type { Page } from './pages.js'
 
 const ROUTES_PER_REQUEST = 1_000

@@ -1,22 +1,22 @@
 import { assert } from '../base/assert.js'
 import { HoldfastError } from '../base/errors.js'
-import type { Key, SessionId, Version } from '../base/ids.js'
+import type { Version } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import type { Clock, Random } from '../base/ports.js'
 import type { Reply, ReplyError, Request, ServerHello } from '../kv/requests.js'
-import { contains } from '../range/span.js'
-import type { RangeBody, Send } from './call.js'
-import { anchorOf, type Body, type Call, type CallOptions, type CallOwner, type Ending, type GetBody } from './call.js'
+import type { Body, Call, CallOptions, CallOwner, Ending, Send } from './call.js'
 import { Calls } from './calls.js'
-import { crossesRanges, errorOf, isDefinite, isRetried } from './errors.js'
+import type { ClientCoreOptions } from './core-options.js'
+import { errorOf } from './errors.js'
 import { deadlineError } from './expiry.js'
 import type { LinkOwner, NodeLink } from './link.js'
 import { Links } from './links.js'
-import { type GetPart, halves, partsByRange } from './parts.js'
+import type { GetPart } from './parts.js'
 import { pickLink } from './picker.js'
-import type { Connector } from './ports.js'
+import { type Plan, planOf } from './plan.js'
+import { blames, react } from './reactions.js'
 import { requestOf } from './requests.js'
-import { type CachedRoute, keyBelow, RouteCache } from './route-cache.js'
+import { type CachedRoute, RouteCache } from './route-cache.js'
 import { RouteFinder } from './route-finder.js'
 import { TimerWheel } from './wheel.js'
 
@@ -28,17 +28,6 @@ const PAUSE_MS_MAX = 100
 const REDIRECTS_MAX = 2
 /** After so many pauses a route is learned anew, and with it the addresses of its nodes. */
 const PAUSES_PER_ROUTE = 4
-
-export interface ClientCoreOptions {
-  readonly connector: Connector
-  /** host:port of one or more nodes; the others are learned from them. */
-  readonly endpoints: readonly string[]
-  readonly clock: Clock
-  readonly random: Random
-  /** Milliseconds, for calls that name no deadline of their own. */
-  readonly defaultDeadlineMs: number
-  newSessionId(): SessionId
-}
 
 /**
  * Finds the way of every call: range, link, answer or another try. Calls only queue; at the end of the tick each link is
@@ -113,13 +102,26 @@ export class Dispatcher implements CallOwner, LinkOwner {
         if (body.link.connectNow()) this.#queue(call, body.link)
         else this.#calls.fail(call, unreachable(body.link))
         return
-      case 'get':
-        this.#dispatchGet(call, body)
+      default:
+        this.#follow(call, planOf(call, body, this.#routes))
+    }
+  }
+
+  #follow(call: Call, plan: Plan): void {
+    switch (plan.kind) {
+      case 'send':
+        this.#sendTo(call, plan.route)
         return
-      case 'scan':
-      case 'write':
-      case 'split':
-        this.#dispatchWhole(call, body)
+      case 'part':
+        this.#part(call, plan.parts)
+        return
+      case 'find':
+        call.state = 'unrouted'
+        this.#wheel.arm(call, call.deadlineAtMs)
+        this.#finder.wait(call, plan.key)
+        return
+      case 'refuse':
+        this.#calls.fail(call, plan.error)
     }
   }
 
@@ -133,58 +135,22 @@ export class Dispatcher implements CallOwner, LinkOwner {
     this.#wheel.arm(call, Math.min(call.deadlineAtMs, this.#clock.monotonicMs() + PAUSE_MS_MAX))
   }
 
-  #dispatchWhole(call: Call, body: Exclude<RangeBody, GetBody>): void {
-    if (body.kind === 'scan' && body.reverse) {
-      this.#sendOrFind(call, this.#routes.findBelow(body.end), keyBelow(body.end))
-      return
-    }
-    const key = body.kind === 'scan' ? body.start : anchorOf(body)
-    const route = this.#routes.find(key)
-    const crossing = route !== null && body.kind === 'write' ? this.#crossing(call, route, body) : null
-    if (crossing !== null) this.#calls.fail(call, crossing)
-    else this.#sendOrFind(call, route, key)
-  }
-
-  /** Only what is nowhere yet is refused here: a retry goes to the range of its first key, which remembers the outcome. */
-  #crossing(call: Call, route: CachedRoute, body: Extract<RangeBody, { kind: 'write' }>): HoldfastError | null {
-    if (call.unanswered > 0 || body.writes.length + body.conditions.length === 1) return null
-    const { span } = route
-    const isElsewhere = ({ key }: { key: Key }): boolean => !contains(span, key) && this.#routes.find(key) !== null
-    const outside = body.writes.find(isElsewhere) ?? body.conditions.find(isElsewhere)
-    return outside === undefined ? null : crossesRanges(anchorOf(body), outside.key)
-  }
-
-  #dispatchGet(call: Call, body: GetBody): void {
-    if (body.keys.length === 1) {
-      this.#sendOrFind(call, this.#routes.find(body.keys[0]!), body.keys[0]!)
-      return
-    }
-    const grouped = partsByRange(body, this.#routes)
-    if ('unknown' in grouped) this.#findRoute(call, grouped.unknown)
-    else this.#part(call, grouped.parts)
-  }
-
   /** Goes on as one call per part; this call is the first of them. */
   #part(call: Call, parts: readonly GetPart[]): void {
     const [first, ...more] = parts
     if (more.length > 0) call.ending.parted?.(more.length)
+    if (call.body !== first!.body) call.disown()
     call.body = first!.body
     this.#sendTo(call, first!.route)
     for (const part of more) this.#sendTo(this.#calls.fork(call, part.body), part.route)
   }
 
-  #sendOrFind(call: Call, route: CachedRoute | null, key: Key): void {
-    if (route === null) this.#findRoute(call, key)
-    else this.#sendTo(call, route)
-  }
-
-  #findRoute(call: Call, key: Key): void {
-    call.state = 'unrouted'
-    this.#wheel.arm(call, call.deadlineAtMs)
-    this.#finder.wait(call, key)
-  }
-
   #sendTo(call: Call, route: CachedRoute): void {
+    if (call.route !== route) {
+      call.disown()
+      // Who refused the old one may well lead the new one: a split leaves both halves where the whole was.
+      call.refusedBy = null
+    }
     call.route = route
     this.#queueOrPause(call, pickLink(call, route, this.#links, this.#clock.monotonicMs()))
   }
@@ -244,8 +210,7 @@ export class Dispatcher implements CallOwner, LinkOwner {
     if (reply.kind === 'routes') this.#links.learn(reply.nodes)
     if (reply.kind === 'routes') this.#routes.learn(reply.routes, link.node)
     if (reply.kind === 'error') this.#routes.learn(reply.error.routes, link.node)
-    if (call.isDone) return
-    removeOpen(send)
+    if (call.isDone || !removeOpen(send)) return
     if (reply.kind === 'error') {
       this.#onRefusal(send, reply.error)
       return
@@ -289,37 +254,32 @@ export class Dispatcher implements CallOwner, LinkOwner {
   #onRefusal(send: Send, refusal: ReplyError): void {
     const { call, link } = send
     const error = errorOf(refusal, call)
-    if (isDefinite(refusal.code)) call.unanswered--
-    if (refusal.code === 'SESSION_EXPIRED' && call.mutation && call.unanswered === 0) this.#calls.restamp(call)
-    else if (refusal.code === 'SESSION_EXPIRED' || !isRetried(refusal.code)) {
-      if (!this.#maybeHalve(call, refusal)) this.#calls.fail(call, error)
+    const reaction = react(send, refusal, () => this.#namesLeader(refusal, link))
+    if (reaction.kind === 'fail') {
+      this.#calls.fail(call, error)
       return
     }
     call.lastError = error
-    if (send === call.current) this.#retry(call, link, refusal)
-  }
-
-  #retry(call: Call, link: NodeLink, refusal: ReplyError): void {
-    switch (refusal.code) {
-      case 'NOT_LEADER':
-        call.refusedBy = link
-        if (this.#namesLeader(refusal, link)) this.#again(call)
-        else this.#pause(call, 0)
+    if (send === call.current && blames(refusal)) call.refusedBy = link
+    if (refusal.code === 'RANGE_MOVED' && refusal.routes.length === 0 && call.route !== null) {
+      // Ours is wrong, and there is no better one: ask anew. A node that told an older one just lags behind us.
+      this.#routes.forget(call.route)
+    }
+    switch (reaction.kind) {
+      case 'part':
+        this.#part(call, reaction.parts)
         return
-      case 'RANGE_MOVED':
-        call.refusedBy = link
-        if (call.route !== null && this.#routes.has(call.route) && refusal.routes.length === 0) {
-          // It is wrong, and there is no better one: ask anew. A node that told something older just lags behind us.
-          this.#routes.forget(call.route)
-        }
+      case 'restamp':
+        this.#calls.restamp(call)
+        if (send === call.current) this.#again(call)
+        return
+      case 'again':
         this.#again(call)
         return
-      case 'SESSION_EXPIRED':
-        this.#again(call)
+      case 'pause':
+        this.#pause(call, reaction.atLeastMs)
         return
-      default:
-        if (refusal.code === 'UNAVAILABLE') call.refusedBy = link
-        this.#pause(call, refusal.retryAfterMs ?? 0)
+      case 'wait':
     }
   }
 
@@ -329,14 +289,6 @@ export class Dispatcher implements CallOwner, LinkOwner {
       const link = leader === null ? undefined : this.#links.forNode(leader)
       return link !== undefined && link !== refuser && link.isUsable(nowMs)
     })
-  }
-
-  /** A get whose rows do not fit into one answer is asked in halves. */
-  #maybeHalve(call: Call, refusal: ReplyError): boolean {
-    const { body, route } = call
-    if (refusal.code !== 'TOO_LARGE' || body.kind !== 'get' || body.keys.length === 1 || route === null) return false
-    this.#part(call, halves(body, route))
-    return true
   }
 
   #again(call: Call): void {
@@ -362,9 +314,11 @@ export class Dispatcher implements CallOwner, LinkOwner {
   }
 }
 
-function removeOpen(send: Send): void {
+/** False: the call no longer waits for this one. */
+function removeOpen(send: Send): boolean {
   const at = send.call.open.indexOf(send)
   if (at >= 0) send.call.open.splice(at, 1)
+  return at >= 0
 }
 
 function unreachable(link: NodeLink): HoldfastError {

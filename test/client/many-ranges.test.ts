@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Key, Version } from '../../src/base/ids.js'
 import { KEYSPACES, storedKey } from '../../src/base/keyspace.js'
 import type { Page } from '../../src/client/core.js'
-import { type RangeShape, raw, route } from './fake-cluster.js'
+import { FakeCluster, outcomeOf, type RangeShape, raw, route, settled } from './fake-cluster.js'
 import { ModelCluster } from './model-cluster.js'
 
 const letters = 'abcdefghij'.split('')
@@ -166,6 +166,55 @@ describe('a scan over several ranges', () => {
       code: 'INVALID_ARGUMENT',
       message: expect.stringMatching(message),
     })
+  })
+})
+
+describe('a late answer of a node that fell silent', () => {
+  const halves = [
+    route({ range: 2, end: raw('m'), generation: 2 }, 2),
+    route({ range: 3, start: raw('m'), generation: 2 }, 3),
+  ]
+
+  /** Node 1 owes the answer to a question over the whole, which was split meanwhile. */
+  function askedBeforeSplit(ask: (cluster: FakeCluster) => Promise<unknown>) {
+    const cluster = new FakeCluster({ routes: whole() })
+    const asked = outcomeOf(ask(cluster))
+    cluster.turn()
+    const [owed] = cluster.node(1).arrived.splice(0)
+    cluster.clock.advance(600)
+    cluster.nodes.flatMap((node) => node.arrived.splice(0))[0]!.refuse('RANGE_MOVED', { routes: halves })
+    cluster.turn()
+    return { cluster, asked, owed: owed! }
+  }
+
+  const row = (name: string) =>
+    ({ key: raw(name), version: 5 as Version, codec: 'utf8', value: Buffer.from(name) }) as const
+
+  it('is no page of the range that is asked now', async () => {
+    const page = { start: raw('a'), end: null, reverse: false, limit: 10, keysOnly: false }
+    const { asked, cluster, owed } = askedBeforeSplit((it) => it.core.scanPage(page))
+    const version = 9 as Version
+    owed.reply({ id: owed.request.id, version, kind: 'page', rows: [row('a'), row('z')], more: false })
+    const now = cluster.node(2).takeOne('scan')
+    now.reply({ id: now.request.id, version, kind: 'page', rows: [row('a')], more: false })
+    await settled()
+    expect(asked.value).toMatchObject({ rows: [row('a')], resume: raw('m') })
+  })
+
+  it('is no answer to a part of the keys', async () => {
+    const { asked, cluster, owed } = askedBeforeSplit((it) => it.core.get([raw('z'), raw('a')]))
+    const version = 9 as Version
+    owed.reply({ id: owed.request.id, version, kind: 'rows', rows: [row('z'), row('a')] })
+    for (const [node, name] of [
+      [2, 'a'],
+      [3, 'z'],
+    ] as const) {
+      const now = cluster.node(node).takeOne('get')
+      expect(now.request.keys).toEqual([raw(name)])
+      now.reply({ id: now.request.id, version, kind: 'rows', rows: [row(name)] })
+    }
+    await settled()
+    expect(asked.value).toEqual([row('z'), row('a')])
   })
 })
 

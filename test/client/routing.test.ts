@@ -112,6 +112,18 @@ describe('routing', () => {
     expect(written.value).toBeDefined()
   })
 
+  it('a leader that tells of its own split is asked again at once', () => {
+    const cluster = new FakeCluster()
+    cluster.write(raw('z'))
+    cluster.turn()
+    cluster
+      .node(1)
+      .takeOne('write')
+      .refuse('RANGE_MOVED', { routes: [route(left, 1), route(right, 1)] })
+    cluster.turn()
+    expect(cluster.node(1).takeOne('write').request).toMatchObject({ range: 3, generation: 2 })
+  })
+
   it('a node that lags behind what the client knows makes it forget nothing', () => {
     const cluster = new FakeCluster({ routes: [route(left, 2), route(right, 2)] })
     cluster.write(raw('z'))
