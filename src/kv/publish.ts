@@ -1,7 +1,7 @@
 import type { Descriptor, NodeInfo } from '../base/descriptor.js'
 import type { Key, NodeId, RangeId, Version } from '../base/ids.js'
 import { META_RANGE } from '../base/ids.js'
-import { compareEnds } from '../range/span.js'
+import { compareEnds } from '../base/span.js'
 import type { Draft } from './draft.js'
 import {
   type Counter,

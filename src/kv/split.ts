@@ -1,7 +1,7 @@
 import type { Descriptor } from '../base/descriptor.js'
 import type { Generation, ReplicaId } from '../base/ids.js'
 import { META_RANGE } from '../base/ids.js'
-import { contains } from '../range/span.js'
+import { contains } from '../base/span.js'
 import type { Outcome, SplitCommand } from './types.js'
 
 /** The two halves as they are described after the split. */

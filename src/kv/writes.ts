@@ -3,7 +3,7 @@ import type { Descriptor } from '../base/descriptor.js'
 import type { Key } from '../base/ids.js'
 import { META_RANGE, NO_VERSION } from '../base/ids.js'
 import { limits } from '../base/limits.js'
-import { contains } from '../range/span.js'
+import { contains } from '../base/span.js'
 import type { Draft, Present } from './draft.js'
 import type { Condition, FailedCondition, Outcome, WriteCommand } from './types.js'
 
