@@ -18,6 +18,8 @@ export interface MemoryFilesOptions {
 interface Inode {
   bytes: Uint8Array
   readonly unsynced: Map<number, Uint8Array>
+  /** As `unsynced`, but the system holds them for clean: a later sync does not write them. */
+  readonly lost: Map<number, Uint8Array>
 }
 
 /**
@@ -31,7 +33,10 @@ export class MemoryFiles implements Files {
   /** As the disk knows it: differs from #inodes where the directory was not synced. */
   #durable = new Map<string, Inode>()
   #life = 1
-  /** When set, every write and sync of a log file fails so. */
+  /**
+   * When set, every sync of a log file fails so. What was written is then seen, and lost when the power fails, unless it
+   * is written again (Rebello et al., ATC 2020).
+   */
   failure: Error | null = null
 
   constructor(options: MemoryFilesOptions) {
@@ -66,7 +71,9 @@ export class MemoryFiles implements Files {
       for (const [sector, before] of inode.unsynced) {
         if (!keep()) inode.bytes.set(before, sector * SECTOR_BYTES)
       }
+      for (const [sector, before] of inode.lost) inode.bytes.set(before, sector * SECTOR_BYTES)
       inode.unsynced.clear()
+      inode.lost.clear()
     }
   }
 
@@ -84,7 +91,11 @@ export class MemoryFiles implements Files {
 
   /** For tests: puts a file there as if it had been synced long ago. */
   put(path: string, bytes: Uint8Array): void {
-    const inode = { bytes: new Uint8Array(bytes), unsynced: new Map<number, Uint8Array>() }
+    const inode = {
+      bytes: new Uint8Array(bytes),
+      unsynced: new Map<number, Uint8Array>(),
+      lost: new Map<number, Uint8Array>(),
+    }
     this.#inodes.set(path, inode)
     this.#durable.set(path, inode)
   }
@@ -197,11 +208,12 @@ class MemoryLogFile implements LogFile {
     if (!this.#handle.isAlive()) return
     assert(!this.#isWriting, 'two writes to one log file at once')
     this.#isWriting = true
-    if (this.#handle.failure() === null) this.#write(bytes, at)
+    this.#write(bytes, at)
     this.#handle.schedule(this.#handle.syncLatencyMs(), () => {
       this.#isWriting = false
       const failure = this.#handle.failure()
-      if (failure === null) this.#inode.unsynced.clear()
+      if (failure !== null) for (const [sector, before] of this.#inode.unsynced) this.#inode.lost.set(sector, before)
+      this.#inode.unsynced.clear()
       done(failure)
     })
   }
@@ -219,7 +231,9 @@ class MemoryLogFile implements LogFile {
     const last = Math.floor((at + bytes.length - 1) / SECTOR_BYTES)
     for (let sector = Math.floor(at / SECTOR_BYTES); sector <= last; sector += 1) {
       if (inode.unsynced.has(sector)) continue
-      inode.unsynced.set(sector, inode.bytes.slice(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES))
+      const seen = inode.bytes.slice(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES)
+      inode.unsynced.set(sector, inode.lost.get(sector) ?? seen)
+      inode.lost.delete(sector)
     }
     inode.bytes.set(bytes, at)
   }

@@ -174,6 +174,11 @@ describe('a log that was damaged or torn', () => {
         bytes.fill(0, lost * SECTOR_BYTES, (lost + 1) * SECTOR_BYTES)
       })
       expect(await outcome(torn, written.contents[2]!, written.contents[3]!), `sector ${lost}`).toMatch(refusal)
+      if (lost >= 32) continue
+      const alone = change(written.images[2]!, FIRST, (bytes) => {
+        bytes.fill(0, lost * SECTOR_BYTES, (lost + 1) * SECTOR_BYTES)
+      })
+      expect(await outcome(alone, written.contents[1]!, written.contents[2]!), `sector ${lost}`).toMatch(refusal)
     }
   })
 

@@ -253,6 +253,24 @@ describe('the log', () => {
     expect(reasons[0]).toContain(message)
   })
 
+  it('makes a batch durable that it finds behind a failed sync, before anyone can act on it', async () => {
+    const files = memoryFiles()
+    let isDead: (reason: string) => void = () => {}
+    const fatal = new Promise<string>((resolve) => {
+      isDead = resolve
+    })
+    const doomed = await openLog(files.mount(), SEGMENT_BYTES, (reason) => isDead(reason) as never)
+    files.failure = new Error('i/o error')
+    doomed.append([entriesItem(1, [entry(1, 1)])], () => {})
+    expect(await fatal).toContain('i/o error')
+    files.failure = null
+    files.kill()
+    const found = contentsOf(await openLog(files.mount(), SEGMENT_BYTES))
+    expect(found.ranges[0]).toMatchObject({ lastIndex: 1 })
+    files.crash()
+    expect(contentsOf(await openLog(files.mount(), SEGMENT_BYTES))).toEqual(found)
+  })
+
   it('ends the process when what a reader needs is damaged on disk', async () => {
     const files = memoryFiles()
     const log = await openLog(files)
