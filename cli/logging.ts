@@ -14,7 +14,15 @@ export interface ProcessLogger extends Logger {
  */
 export function processLogger(level: LogLevel): ProcessLogger {
   const destination = pino.destination({ fd: 1, sync: false, maxLength: BUFFER_BYTES_MAX })
-  const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination)
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  )
   const flush = () => {
     try {
       destination.flushSync()

@@ -9,7 +9,8 @@ export type ChildMessage =
   | { readonly kind: 'failed'; readonly message: string }
 
 export function tellParent(message: ChildMessage): void {
-  if (process.connected) process.send?.(message)
+  // A parent that has just gone is no error: its going is noticed on its own.
+  if (process.connected) process.send?.(message, undefined, undefined, () => {})
 }
 
 /** Calls `gone` when the parent has ended, however it ended: the channel closes then. */

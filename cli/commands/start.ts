@@ -143,6 +143,12 @@ async function runNode(settings: NodeSettings): Promise<number> {
 }
 
 async function open(settings: NodeSettings, logger: ProcessLogger): Promise<RunningNode> {
+  if (settings.listen === settings.peerListen && splitAddress(settings.listen).port !== 0) {
+    throw new HoldfastError(
+      'INVALID_ARGUMENT',
+      `--listen and --peer-listen are both ${settings.listen}: they must differ`,
+    )
+  }
   // Loaded only here: no other command needs the server's packages in memory.
   const { startNode } = await import('../../src/server/index.js')
   try {
@@ -159,19 +165,22 @@ async function open(settings: NodeSettings, logger: ProcessLogger): Promise<Runn
   }
 }
 
-/** A port in use is told with the flag that changes it. */
-function namingTheFlag(error: unknown, settings: NodeSettings): unknown {
-  const text = error instanceof Error ? error.message : String(error)
-  if (!/EADDRINUSE|in use/i.test(text)) return error
-  const isPeer = text.includes(`:${splitAddress(settings.peerListen).port}`)
-  const [flag, taken] = isPeer ? ['--peer-listen', settings.peerListen] : ['--listen', settings.listen]
-  return new HoldfastError(
-    'UNAVAILABLE',
-    `${taken} is in use by another process: choose another address with ${flag}`,
-    {
-      cause: error,
-    },
-  )
+const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is in use by another process',
+  EACCES: 'may not be opened by this user',
+  EADDRNOTAVAIL: 'is no address of this machine',
+  ENOTFOUND: 'is no name of this machine',
+}
+
+/** An address that can't be listened on is told with the flag that changes it. */
+function namingTheFlag(error: unknown, { listen, peerListen }: NodeSettings): unknown {
+  if (!(error instanceof Error) || !('code' in error)) return error
+  const problem = LISTEN_PROBLEMS[String(error.code)]
+  if (problem === undefined) return error
+  const { host, port } = splitAddress(peerListen)
+  const isPeer = 'port' in error ? error.port === port : 'hostname' in error && error.hostname === host
+  const [flag, taken] = isPeer ? ['--peer-listen', peerListen] : ['--listen', listen]
+  return new HoldfastError('UNAVAILABLE', `${taken} ${problem}: choose another address with ${flag}`, { cause: error })
 }
 
 /** What nobody caught leaves the process in a state nobody knows: it ends, with the reason in the log. */
@@ -187,7 +196,10 @@ function endOnContradiction(logger: ProcessLogger): void {
 /** By signal, or because the process that supervises this one is gone. */
 function waitForStop(logger: ProcessLogger): Promise<void> {
   return new Promise((resolve) => {
+    let isAsked = false
     const stop = (reason: string) => {
+      if (isAsked) return
+      isAsked = true
       logger.log('info', 'stopping', { reason })
       resolve()
     }

@@ -48,8 +48,9 @@ describe.sequential('holdfast dev', () => {
   it('names five commands that work as they stand', async () => {
     const commands = [...dev!.out.matchAll(/^ {2}npx holdfast (.*)$/gm)].map(([, command]) => command!.split(' '))
     expect(commands.map(([name]) => name)).toEqual(['put', 'get', 'scan', 'status', 'bench'])
-    for (const command of commands.slice(0, 4)) expect(await holdfastOnce(...command)).toMatchObject({ code: 0 })
-    expect((await holdfastOnce(...commands[4]!, '--count', '200')).code).toBe(0)
+    for (const command of commands.slice(0, 4))
+      expect(await holdfastOnce(...command, '--deadline', '20000')).toMatchObject({ code: 0 })
+    expect((await holdfastOnce(...commands[4]!, '--count', '200', '--deadline', '20000')).code).toBe(0)
   })
 
   it('keeps a log for every node beside its data', () => {

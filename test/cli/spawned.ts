@@ -1,4 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { finished } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 
 export const holdfast = fileURLToPath(new URL('../../cli/main.js', import.meta.url))
@@ -21,12 +23,15 @@ export class Spawned {
       this.err += text
       this.#changed()
     })
-    this.ended = new Promise((resolve) => {
-      this.child.once('close', (code, signal) => {
-        resolve({ code, signal })
-        this.#changed()
-      })
-    })
+    this.ended = this.#end()
+  }
+
+  /** Exit, and everything it printed. ('close' never comes once the IPC channel was closed from this side.) */
+  async #end(): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }> {
+    const { stdout, stderr } = this.child
+    const [[code, signal]] = await Promise.all([once(this.child, 'exit'), finished(stdout!), finished(stderr!)])
+    this.#changed()
+    return { code, signal }
   }
 
   get pid(): number {

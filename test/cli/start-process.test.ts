@@ -94,6 +94,18 @@ describe('bad input is refused by name', () => {
     server.close()
   })
 
+  it('one address for clients and for peers', async () => {
+    const node = start('--listen', '127.0.0.1:1234', '--peer-listen', '127.0.0.1:1234')
+    expect((await node.ended).code).toBe(2)
+    expect(node.err).toContain('--listen and --peer-listen are both 127.0.0.1:1234')
+  })
+
+  it('an address of another machine', async () => {
+    const node = start('--listen', '192.0.2.1:0', '--peer-listen', '127.0.0.1:0', '--insecure')
+    expect((await node.ended).code).toBe(3)
+    expect(node.err).toContain('192.0.2.1:0 is no address of this machine: choose another address with --listen')
+  })
+
   it('a listener outside loopback, with the reason', async () => {
     const node = start('--listen', '0.0.0.0:0')
     expect((await node.ended).code).toBe(5)
