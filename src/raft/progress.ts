@@ -126,9 +126,8 @@ export class Progress {
     return isNew
   }
 
-  /** Is this refusal about the append that this leader is waiting for, and not an old or overtaken one? */
+  /** Above `match`: is this refusal about the append that this leader is waiting for, and not an old or overtaken one? */
   isRejection(rejectedIndex: LogIndex): boolean {
-    if (rejectedIndex <= this.#match) return false
     return this.#state === 'replicate' ? rejectedIndex < this.#next : rejectedIndex === this.#next - 1
   }
 

@@ -320,6 +320,8 @@ test('a peer is never sent what lies at or below the index that all had on disk:
   raft.hear({ type: 'heartbeatReply', ...fields, round: 0, lastIndex: index(3) })
   raft.hear({ type: 'appendRejected', ...fields, rejectedIndex: index(3), hintIndex: index(0), hintTerm: term(0) })
   expect(raft.up.status().progress[0]).toMatchObject({ match: 0, next: 4 })
+  raft.hear({ type: 'appendAccepted', ...fields, matchIndex: index(1) })
+  expect(raft.up.status().progress[0]).toMatchObject({ match: 1, next: 4, state: 'probe' })
 })
 
 test('a replica whose log ends before what it acknowledged in the same boot counts for nothing', () => {
