@@ -1,6 +1,7 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { type ErrorCode, errorCatalogue, errorCodes } from '../../src/base/errors.js'
-import { type Arrival, FakeCluster, outcomeOf, raw, settled } from './fake-cluster.js'
+import { type Arrival, FakeCluster, outcomeOf, raw, route, settled } from './fake-cluster.js'
 
 /** What a write, and a read, ends with when this is all it is told until its deadline. */
 interface Ending {
@@ -157,6 +158,25 @@ describe('what a write ends with', () => {
     expect(written.value?.version).toBe(2_000_000)
   })
 
+  it('a batch whose keys a split has parted since goes where its outcome is remembered', async () => {
+    const cluster = new FakeCluster()
+    const put = (name: string) => ({ kind: 'put', key: raw(name), codec: 'bytes', value: Uint8Array.of(1) }) as const
+    const batch = outcomeOf(cluster.core.write({ conditions: [], writes: [put('a'), put('z')], wantValue: false }))
+    loseFirstSend(cluster)
+    const parted = [
+      route({ range: 2, generation: 2, end: raw('m') }, 2),
+      route({ range: 3, generation: 2, start: raw('m') }, 3),
+    ]
+    cluster.turn()
+    cluster.nodes.flatMap<Arrival>((node) => node.arrived.splice(0))[0]!.refuse('RANGE_MOVED', { routes: parted })
+    cluster.turn()
+    const repeat = cluster.node(2).takeOne('write')
+    expect(repeat.request).toMatchObject({ range: 2, generation: 2, origin: { sequence: 1 } })
+    repeat.written(2_000_000)
+    await settled()
+    expect(batch.value?.version).toBe(2_000_000)
+  })
+
   it('a split is classified as a write is', async () => {
     const cluster = new FakeCluster()
     const split = outcomeOf(cluster.core.split(raw('m')))
@@ -212,6 +232,7 @@ describe('deadlines and signals', () => {
     cluster.node(1).takeOne('write').written(2_000_000)
     abort.abort()
     await settled()
+    expect(getEventListeners(abort.signal, 'abort')).toEqual([])
     expect(early.error).toMatchObject({ ...definite('CANCELLED'), cause: 'enough' })
     expect(written.value).toBeDefined()
   })

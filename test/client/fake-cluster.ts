@@ -133,6 +133,16 @@ export class FakeNode {
     return arrival as Arrival<Extract<Request, { kind: K }>>
   }
 
+  /** What hung so far opens. */
+  open(): void {
+    this.mode = 'serve'
+    for (const connection of this.connections) {
+      if (connection.isOpen) continue
+      connection.isOpen = true
+      connection.events.onOpen(this.hello)
+    }
+  }
+
   /** The process died: every connection ends. */
   drop(reason = 'connection reset'): void {
     for (const connection of [...this.connections]) {

@@ -201,6 +201,21 @@ describe('a late answer of a node that fell silent', () => {
     expect(asked.value).toMatchObject({ rows: [row('a')], resume: raw('m') })
   })
 
+  it('is no answer to half of the keys', async () => {
+    const cluster = new FakeCluster({ routes: whole() })
+    const asked = outcomeOf(cluster.core.get([raw('z'), raw('a')]))
+    cluster.turn()
+    const [owed] = cluster.node(1).arrived.splice(0)
+    cluster.clock.advance(600)
+    const other = cluster.nodes.find((node) => node.arrived.length > 0)!
+    other.takeOne('get').refuse('TOO_LARGE')
+    cluster.turn()
+    const version = 9 as Version
+    owed!.reply({ id: owed!.request.id, version, kind: 'rows', rows: [row('z'), row('a')] })
+    await settled()
+    expect(asked.error).toBeUndefined()
+  })
+
   it('is no answer to a part of the keys', async () => {
     const { asked, cluster, owed } = askedBeforeSplit((it) => it.core.get([raw('z'), raw('a')]))
     const version = 9 as Version

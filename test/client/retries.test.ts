@@ -78,6 +78,18 @@ describe('retries', () => {
     cluster.node(1).takeOne('write')
   })
 
+  it('a node that was slow to connect is noticed when it falls silent as any other', () => {
+    const cluster = new FakeCluster({ endpoints: ['node-1:7400'] })
+    cluster.node(1).mode = 'hang'
+    cluster.write()
+    cluster.clock.advance(SILENCE_MS_MAX + 100)
+    cluster.node(1).open()
+    cluster.clock.advance(150)
+    cluster.node(1).takeOne('write')
+    cluster.clock.advance(SILENCE_MS_MAX + 20)
+    expect(writesAt(cluster)).toHaveLength(1)
+  })
+
   it('a node that answers others is not silent', () => {
     const cluster = new FakeCluster()
     cluster.write()

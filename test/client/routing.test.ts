@@ -173,6 +173,20 @@ describe('routing', () => {
     cluster.node(3).takeOne('write')
   })
 
+  it.each([1, 2, 3])('who refused is not asked next: node %d', (leader) => {
+    const cluster = new FakeCluster({ routes: [route(whole, leader)] })
+    cluster.write()
+    cluster.turn()
+    cluster
+      .node(leader)
+      .takeOne('write')
+      .refuse('NOT_LEADER', { routes: [route(whole, null)] })
+    cluster.clock.advance(50)
+    const next = cluster.nodes.filter((node) => node.arrived.length > 0)
+    expect(next).toHaveLength(1)
+    expect(next[0]!.info.node).not.toBe(leader)
+  })
+
   it('two nodes that name each other cause pauses that grow, not a storm', () => {
     const cluster = new FakeCluster()
     cluster.write()
