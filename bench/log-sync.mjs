@@ -77,7 +77,7 @@ async function measure(one, bytes, busy) {
 }
 
 async function timed(run) {
-  for (let times = 0; times < 100; times += 1) await run()
+  for (let times = 0; times < 1000; times += 1) await run()
   const times = []
   const before = mainThreadMs()
   for (let count = 0; count < appends; count += 1) {

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import type { StorageId } from '../../src/base/ids.js'
 import type { LogItem } from '../../src/storage/types.js'
 import type { MemoryFiles } from '../../src/testing/files.js'
@@ -13,6 +13,9 @@ import {
   memoryFiles,
   openLog,
 } from './log-support.js'
+
+// The full volume takes minutes on a busy machine.
+vi.setConfig({ testTimeout: 600_000 })
 
 const SEGMENT_BYTES = 24 * 1024
 const SECTOR_BYTES = 512
