@@ -34,6 +34,11 @@ interface Configuration {
   readonly applied: readonly number[]
 }
 
+/** The verdict on the operations of one key. */
+export function checkKey(history: History, stepsMax: number): 'legal' | 'illegal' | 'undecided' {
+  return new JitSearch(history, stepsMax).run()
+}
+
 /**
  * Lowe's just-in-time search: follow the history event by event with the set of all configurations (state, pending
  * operations already applied) that explain it so far. Operations are applied only when one has to return, in every

@@ -1,5 +1,5 @@
-import { checkKey, type Operation } from './linearizability.js'
-import type { History } from './linearizability-search.js'
+import type { Operation } from './linearizability.js'
+import { checkKey, type History } from './linearizability-search.js'
 
 const CHECKS_MAX = 3_000
 

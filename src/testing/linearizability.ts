@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.js'
-import { type History, JitSearch } from './linearizability-search.js'
+import { checkKey } from './linearizability-search.js'
 import { smallestIllegalPiece } from './linearizability-shrink.js'
 
 /** What one client did to one key. `invoke` and `complete` are places on one real-time line; no two are equal. */
@@ -69,11 +69,6 @@ export function checkLinearizability(operations: readonly Operation[], options: 
     if (result === 'illegal') return { kind: 'illegal', key, piece: smallestIllegalPiece(history, stepsMax) }
   }
   return undecided.length > 0 ? { kind: 'undecided', keys: undecided } : { kind: 'legal' }
-}
-
-/** The verdict on the operations of one key. */
-export function checkKey(history: History, stepsMax: number): 'legal' | 'illegal' | 'undecided' {
-  return new JitSearch(history, stepsMax).run()
 }
 
 /** One line per operation, in order of invocation. */
