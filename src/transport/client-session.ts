@@ -4,6 +4,7 @@ import { NO_VERSION } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import type { Logger } from '../base/ports.js'
 import type { Reply, ReplyError, ReplySink, Request, ServerHello } from '../kv/requests.js'
+import { maybeWiden } from './receive-window.js'
 import { checkRequest } from './request-checks.js'
 import { statusOf } from './statuses.js'
 import { WireError } from './wire/reader.js'
@@ -17,6 +18,8 @@ export const REPLY_BYTES_MAX = 24 * 1024 * 1024
 /** A result this small is sent even then: it costs no more than the error in its place. */
 const SMALL_RESULT_BYTES = 1_024
 const RETRY_AFTER_MS = 100
+/** What a client may send ahead of what was read: a frame. */
+const RECEIVE_WINDOW_BYTES = limits.frameBytesMax
 
 export interface SessionHandler {
   submit(requests: readonly Request[], sink: ReplySink): void
@@ -58,6 +61,7 @@ export class ClientSession implements ReplySink {
     this.#call.on('end', () => this.#close(() => this.#call.end()))
     this.#call.on('cancelled', () => this.#close())
     this.#call.on('close', () => this.#close())
+    maybeWiden(this.#call, RECEIVE_WINDOW_BYTES)
     this.#write(encodeHello(options.hello))
   }
 

@@ -4,6 +4,7 @@ import type { Clock } from '../base/ports.js'
 import type { ClientConnection, ConnectionEvents, Connector } from '../client/ports.js'
 import type { Request } from '../kv/requests.js'
 import { newClient, streamMethods } from './methods.js'
+import { Pulse } from './pulse.js'
 import { errorFromStatus } from './statuses.js'
 import { WireError } from './wire/reader.js'
 import { decodeServerFrame, type ServerFrame } from './wire/reply-decoder.js'
@@ -53,8 +54,7 @@ class GrpcConnection implements ClientConnection {
   #cancelBeat: () => void
   #isOpen = false
   #isClosed = false
-  #heard = false
-  #silentBeats = 0
+  readonly #pulse = new Pulse()
   #pings = 0
 
   constructor(address: string, events: ConnectionEvents, timers: Timers) {
@@ -72,7 +72,7 @@ class GrpcConnection implements ClientConnection {
 
   send(requests: readonly Request[]): void {
     if (this.#isClosed || !this.#isOpen) return
-    for (const frame of encodeRequests(requests)) this.#call?.write(frame)
+    for (const frame of encodeRequests(requests)) this.#call?.write(frame, () => this.#pulse.progress())
   }
 
   close(): void {
@@ -95,7 +95,7 @@ class GrpcConnection implements ClientConnection {
 
   #take(bytes: Buffer): void {
     if (this.#isClosed) return
-    this.#heard = true
+    this.#pulse.hear()
     let frame: ServerFrame
     try {
       frame = decodeServerFrame(bytes)
@@ -111,16 +111,14 @@ class GrpcConnection implements ClientConnection {
     if (frame.replies.length > 0 && !this.#isClosed) this.#events.onReplies(frame.replies)
   }
 
-  /** Counts beats and not time: while this process itself stood still, the node is not to blame. */
   #beat(): void {
-    this.#silentBeats = this.#heard ? 0 : this.#silentBeats + 1
-    this.#heard = false
-    if (this.#silentBeats >= (this.#isOpen ? SILENT_BEATS_MAX : OPENING_BEATS_MAX)) {
-      const waited = `within ${this.#silentBeats * PING_EVERY_MS} ms`
+    const silentBeats = this.#pulse.beat()
+    if (silentBeats >= (this.#isOpen ? SILENT_BEATS_MAX : OPENING_BEATS_MAX)) {
+      const waited = `within ${silentBeats * PING_EVERY_MS} ms`
       const message = this.#isOpen ? `nothing came ${waited}` : `no answer to the connection attempt ${waited}`
       return this.#fail(new HoldfastError('UNAVAILABLE', `${this.#address}: ${message}`))
     }
-    if (this.#isOpen) this.#call?.write(encodePing(++this.#pings))
+    if (this.#isOpen && this.#pulse.wantsPing) this.#call?.write(encodePing(++this.#pings), this.#pulse.pinging())
     this.#cancelBeat = this.#timers.setTimer(PING_EVERY_MS, () => this.#beat())
   }
 

@@ -4,6 +4,7 @@ import { type Clock, type Random, randomBelow } from '../base/ports.js'
 import { helloOf, refusalOf } from './handshake-check.js'
 import { newClient, peerMethods } from './methods.js'
 import type { PeerIdentity } from './peer-types.js'
+import { Pulse } from './pulse.js'
 import { errorFromStatus } from './statuses.js'
 import { decodePeerHello, encodePeerHello, type PeerChannelKind } from './wire/handshake.js'
 import { encodePeerHeartbeat } from './wire/peer-encoder.js'
@@ -49,8 +50,7 @@ export class PeerChannel {
   #cancelTimer: () => void = () => {}
   #unsentBytes = 0
   #backoffMs = BACKOFF_MIN_MS
-  #heard = false
-  #silentBeats = 0
+  #pulse = new Pulse()
   /** Heartbeats sent and answered, and how many had been sent when the last frame went out. */
   #beats = 0
   #answers = 0
@@ -108,8 +108,7 @@ export class PeerChannel {
       this.#fail(line, errorFromStatus(this.#peer.peerAddress, error).message),
     )
     call.on('end', () => this.#fail(line, `${this.#peer.peerAddress}: the peer ended the session`))
-    this.#heard = false
-    this.#silentBeats = 0
+    this.#pulse = new Pulse()
     this.#unsentBytes = 0
     this.#beats = 0
     this.#answers = 0
@@ -119,16 +118,19 @@ export class PeerChannel {
     this.#beatLater(line)
   }
 
-  #write(line: Line, frame: Buffer): void {
+  #write(line: Line, frame: Buffer, done?: () => void): void {
     this.#unsentBytes += frame.length
+    const pulse = this.#pulse
     line.call.write(frame, () => {
+      pulse.progress()
+      done?.()
       if (this.#line === line) this.#unsentBytes -= frame.length
     })
   }
 
   #take(line: Line, bytes: Buffer): void {
     if (this.#line !== line) return
-    this.#heard = true
+    this.#pulse.hear()
     if (this.#isUp) {
       this.#answers++
       return
@@ -155,18 +157,16 @@ export class PeerChannel {
     this.#cancelTimer = this.#clock.setTimer(HEARTBEAT_EVERY_MS, () => this.#beat(line))
   }
 
-  /** Counts beats and not time: while this process itself stood still, the peer is not to blame. */
   #beat(line: Line): void {
-    this.#silentBeats = this.#heard ? 0 : this.#silentBeats + 1
-    this.#heard = false
-    if (this.#silentBeats >= SILENT_BEATS_MAX) {
-      const waited = `within ${this.#silentBeats * HEARTBEAT_EVERY_MS} ms`
+    const silentBeats = this.#pulse.beat()
+    if (silentBeats >= SILENT_BEATS_MAX) {
+      const waited = `within ${silentBeats * HEARTBEAT_EVERY_MS} ms`
       const what = this.#isUp ? `no heartbeat was answered ${waited}` : `no answer to the connection attempt ${waited}`
       return this.#fail(line, `${this.#peer.peerAddress}: ${what}`)
     }
-    if (this.#isUp) {
+    if (this.#isUp && this.#pulse.wantsPing) {
       this.#beats++
-      this.#write(line, encodePeerHeartbeat(this.#clock.wallMs()))
+      this.#write(line, encodePeerHeartbeat(this.#clock.wallMs()), this.#pulse.pinging())
     }
     this.#beatLater(line)
   }

@@ -2,6 +2,7 @@ import type grpc from '@grpc/grpc-js'
 import { HoldfastError } from '../base/errors.js'
 import { helloOf, refusalOf } from './handshake-check.js'
 import type { PeerHandler, PeerIdentity } from './peer-types.js'
+import { maybeWiden } from './receive-window.js'
 import { statusOf } from './statuses.js'
 import { decodePeerHello, encodePeerAnswer, type PeerHello } from './wire/handshake.js'
 import { decodePeerFrame } from './wire/peer-decoder.js'
@@ -9,6 +10,8 @@ import { WireError } from './wire/reader.js'
 
 /** Answers wait for nobody: a peer that sends heartbeats and reads no answers is cut. */
 const ANSWERS_WAITING_MAX = 1_000
+/** What a node may send ahead of what was read: several frames, or one large entry. */
+const RECEIVE_WINDOW_BYTES = 4 * 1024 * 1024
 
 /** The accepting end of a session: takes what one node sends on one channel. */
 export class PeerSession {
@@ -68,6 +71,7 @@ export class PeerSession {
     if (refusal !== null) return this.#refuse(refusal, hello)
     this.#from = hello
     this.#report(nameOf(hello), null)
+    maybeWiden(this.#call, RECEIVE_WINDOW_BYTES)
     this.#answer(own, hello)
     this.#handler.nodeSeen(hello.info)
     this.#handler.frame({ from: hello.info.node, boot: hello.boot, wallMs: hello.wallMs, messages: [] })

@@ -1,11 +1,17 @@
+import type { Http2Session } from 'node:http2'
 import net from 'node:net'
+import type grpc from '@grpc/grpc-js'
 import { afterEach, describe, expect, test } from 'vitest'
 import { HoldfastError } from '../../src/base/errors.js'
 import type { Version } from '../../src/base/ids.js'
 import { limits } from '../../src/base/limits.js'
+import { silentLogger } from '../../src/base/ports.js'
 import type { Reply, Request } from '../../src/kv/requests.js'
 import { REPLY_BYTES_MAX } from '../../src/transport/client-session.js'
 import { GrpcConnector } from '../../src/transport/connector.js'
+import { listen } from '../../src/transport/listener.js'
+import { streamMethods } from '../../src/transport/methods.js'
+import { maybeWiden } from '../../src/transport/receive-window.js'
 import { encodeRequests } from '../../src/transport/wire/request-encoder.js'
 import {
   connectTo,
@@ -371,6 +377,29 @@ describe('a client that goes too far is refused or cut off, and the node lives',
     expect(last.includes('OVERLOADED')).toBe(true)
     expect(closed.items).toEqual([])
   })
+})
+
+test('the receive window of a connection can be widened: grpc-js still lets us at it', async () => {
+  const widened = new Mailbox<boolean>()
+  const windows = new Mailbox<number | undefined>()
+  const connect = (call: grpc.ServerDuplexStream<Buffer, Buffer>): void => {
+    const { session } = (call as unknown as { call: { stream: { session: Http2Session } } }).call.stream
+    session.on('localSettings', (settings) => windows.put(settings.initialWindowSize))
+    widened.put(maybeWiden(call, 1_000_000))
+    expect(session.state.effectiveLocalWindowSize).toBe(1_000_000)
+  }
+  const listener = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    logger: silentLogger,
+    addServices: (server) => server.addService(streamMethods, { connect }),
+  })
+  ends.push(() => listener.close(0))
+  const stream = rawStream(`127.0.0.1:${listener.port}`)
+  ends.push(stream.close)
+  stream.call.resume()
+  expect(await widened.count(1)).toEqual([true])
+  await windows.find((bytes) => bytes === 1_000_000)
 })
 
 test('a port in use is refused with EADDRINUSE', async () => {

@@ -68,12 +68,19 @@ function readReply(reader: Reader): Reply {
   }
   reader.leave(outer)
   if (body === null) throw new WireError(`the kind of reply ${id} is missing or not known`)
-  return { ...body, id, version }
+  return withBody(body, { id, version })
 }
 
 type Without<Kind, Fields extends string> = Kind extends Reply ? Omit<Kind, Fields> : never
 /** A reply without what all replies have. */
 type Body = Without<Reply, 'id' | 'version'>
+
+/** Spelled out where it is hot: a literal is several times cheaper than a spread. */
+function withBody(body: Body, { id, version }: { id: number; version: Version }): Reply {
+  if (body.kind === 'written') return { kind: 'written', id, version, deleted: body.deleted }
+  if (body.kind === 'rows') return { kind: 'rows', id, version, rows: body.rows }
+  return { ...body, id, version }
+}
 
 function readKind(reader: Reader, tag: number): Body | null {
   switch (tag) {
