@@ -144,7 +144,9 @@ export class Raft {
       if (isDurable && matchIndex <= core.writes.persistedIndex) core.outbox.sendNow(message)
       else core.outbox.sendAfterPersist(message)
     }
-    return { ...core.outbox.take(), ...write, leadership }
+    const { hardState, mustSync, entries } = write
+    const { sendNow, sendAfterPersist, reads, failedReads } = core.outbox.take()
+    return { sendNow, hardState, mustSync, entries, sendAfterPersist, reads, failedReads, leadership }
   }
 
   /**

@@ -45,10 +45,6 @@ export class Writes {
     return this.#persistedIndex
   }
 
-  get allDurable(): boolean {
-    return this.#inFlight.length === 0
-  }
-
   isDurable(term: Term, vote: ReplicaId | null): boolean {
     return this.#durableTerm === term && this.#durableVote === vote
   }
