@@ -21,7 +21,8 @@ export function deadlineError(call: Call, nodes: string): HoldfastError {
   if (state === 'sent') {
     return new HoldfastError('DEADLINE', `${call.current!.link.address} did not answer before the deadline`)
   }
-  const why = lastError === null ? '' : `; last: ${lastError.message}`
+  // What a link failed with stands among the nodes already; a node's refusal does not.
+  const why = lastError === null || lastError.code === 'UNAVAILABLE' ? '' : `; last: ${lastError.message}`
   const details = lastError === null ? {} : { cause: lastError }
   return new HoldfastError('UNAVAILABLE', `nobody could serve the call before its deadline: ${nodes}${why}`, details)
 }

@@ -90,11 +90,7 @@ export class Links {
 
   /** Why nobody answers, endpoint by endpoint. */
   describe(): string {
-    const parts = this.#known().map((link) => {
-      if (link.state === 'open') return `${link.address} (${link.isSilent ? 'silent' : 'connected'})`
-      return `${link.address} (${link.lastError?.message ?? (link.state === 'idle' ? 'not tried' : 'no answer yet')})`
-    })
-    return parts.join(', ')
+    return this.#known().map(describeLink).join(', ')
   }
 
   close(): void {
@@ -123,4 +119,11 @@ export class Links {
     }
     return link
   }
+}
+
+function describeLink({ address, isSilent, lastError, state }: NodeLink): string {
+  if (state === 'open') return `${address} (${isSilent ? 'silent' : 'connected'})`
+  if (lastError === null) return `${address} (${state === 'idle' ? 'not tried' : 'no answer yet'})`
+  // Many messages begin with the address as it is.
+  return `${address} (${lastError.message.replace(`${address}: `, '')})`
 }
