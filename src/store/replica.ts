@@ -54,6 +54,12 @@ export interface ReplicaParts {
   readonly checkpointed: LogIndex | null
 }
 
+interface Lookup {
+  readonly storage: StorageId
+  readonly key: Key
+  readonly upTo: Version
+}
+
 /** One node's copy of a range: its consensus core, its state machine, and what waits on either. */
 export class Replica implements Persisting {
   readonly range: RangeId
@@ -69,9 +75,9 @@ export class Replica implements Persisting {
   #checkpointed: LogIndex | null
   /** Highest version given to a command of this range by this node. */
   #lastProposed: Version
-  /** The entry whose reads are being fetched, and what came back. */
   #fetching = false
-  #picture: Map<Key, Stored | null> | null = null
+  /** All that the next entry reads, once it is whole. */
+  #picture: ReadonlyMap<Key, Stored | null> | null = null
 
   constructor(host: ReplicaHost, parts: ReplicaParts) {
     this.#host = host
@@ -148,18 +154,22 @@ export class Replica implements Persisting {
 
   /** Starts reading what the conditions will need, while the entry is on its way to a majority. */
   #warm(commands: readonly Command[]): void {
-    const missing = this.#unknown(this.machine.needs(commands))
+    const { missing } = this.#look(this.machine.needs(commands))
     if (missing.length > 0) this.#host.state.fetch(missing, () => {})
   }
 
-  #unknown(keys: readonly Key[]): { storage: StorageId; key: Key; upTo: Version }[] {
-    const missing: { storage: StorageId; key: Key; upTo: Version }[] = []
+  /** What is at hand of these keys, and what has to be fetched. Keys outside of the range are never read. */
+  #look(keys: readonly Key[]): { picture: Map<Key, Stored | null>; missing: Lookup[] } {
+    const picture = new Map<Key, Stored | null>()
+    const missing: Lookup[] = []
     for (const key of keys) {
       if (!contains(this.descriptor.span, key)) continue
       const storage = this.storageOf(key)
-      if (this.#host.state.peek({ storage, key }) === undefined) missing.push({ storage, key, upTo: this.clock })
+      const known = this.#host.state.peek({ storage, key })
+      if (known === undefined) missing.push({ storage, key, upTo: this.clock })
+      else picture.set(key, known)
     }
-    return missing
+    return { picture, missing }
   }
 
   /** Timestamp for an entry that the core itself writes (the no-op of a new term). */
@@ -195,7 +205,8 @@ export class Replica implements Persisting {
 
   /**
    * Applies committed entries in log order, as far as what they read is at hand; stops at the first that has to wait for the
-   * disk and goes on when the picture is there; bounded per turn, and by what LevelDB has not taken yet. Nothing else writes this range's keys, so the picture cannot age meanwhile.
+   * disk and goes on when its picture is whole; bounded per turn, and by what LevelDB has not taken yet. The picture holds what was
+   * at hand too: the cache may let go of it while the rest is fetched. It cannot age: nothing else writes this range's keys.
    */
   applyCommitted(): void {
     if (this.#fetching || !this.hasUnapplied || this.#host.state.overlayBytes > limits.overlayBytesMax) return
@@ -210,11 +221,12 @@ export class Replica implements Persisting {
     assert(entry.index === this.#applied.index + 1, 'entries apply in order', this.range, entry.index)
     const commands = this.#commandsOf(entry)
     if (this.#picture === null) {
-      const missing = this.#unknown(this.machine.needs(commands))
+      const { picture, missing } = this.#look(this.machine.needs(commands))
       if (missing.length > 0) {
-        this.#fetch(missing)
+        this.#fetch(picture, missing)
         return false
       }
+      this.#picture = picture
     }
     const proposed = this.proposals.takeApplied(entry)
     const applied = this.machine.apply({ timestamp: entry.timestamp, commands }, { latest: (key) => this.#latest(key) })
@@ -233,21 +245,22 @@ export class Replica implements Persisting {
     return this.proposals.commandsAt(entry) ?? this.#host.codec.decodeCommands(entry.payload)
   }
 
-  #fetch(missing: readonly { storage: StorageId; key: Key; upTo: Version }[]): void {
+  #fetch(picture: Map<Key, Stored | null>, missing: readonly Lookup[]): void {
     this.#fetching = true
     this.#host.state.fetch(missing, (found) => {
       this.#fetching = false
-      this.#picture = new Map(missing.map(({ key }, at) => [key, found[at] ?? null]))
+      missing.forEach(({ key }, at) => {
+        picture.set(key, found[at] ?? null)
+      })
+      this.#picture = picture
       this.#host.touch(this)
     })
   }
 
   #latest(key: Key): Stored | null {
     const pictured = this.#picture?.get(key)
-    if (pictured !== undefined) return pictured
-    const known = this.#host.state.peek({ storage: this.storageOf(key), key })
-    assert(known !== undefined, 'apply reads only what was fetched', this.range)
-    return known
+    assert(pictured !== undefined, 'apply reads only what it named', this.range)
+    return pictured
   }
 
   #write(applied: AppliedEntry): void {
