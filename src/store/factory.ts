@@ -215,7 +215,8 @@ function bornCheckpoints(parts: OpenParts, known: ReadonlySet<RangeId>): { range
 function restore(parts: OpenParts, replica: Replica, checkpoint: Checkpoint, done: () => void): void {
   const { bookkeeping } = checkpoint
   const pieces: { range: RangeId; from: Version; to: Version }[] = []
-  let from = bookkeeping.sessionFloor
+  // An outcome at the floor itself is remembered, so the piece begins below it.
+  let from = Math.max(bookkeeping.sessionFloor - 1, NO_VERSION) as Version
   for (const piece of [...bookkeeping.lineage, { range: replica.range, to: bookkeeping.clock }]) {
     if (piece.to > from) pieces.push({ range: piece.range, from, to: piece.to })
     from = maxVersion(from, piece.to)
