@@ -22,6 +22,8 @@ export const limits = {
   clientBytesInFlightMax: 64 * MiB,
   /** Proposals waiting or in flight in one range. */
   rangeProposalBytesMax: 16 * MiB,
+  /** Reads waiting in one range to be confirmed or applied: their keys, and 64 bytes for each. */
+  rangeReadBytesMax: 16 * MiB,
   scanRowsMax: 1_000,
   scanBytesMax: 1 * MiB,
   /** Written but not yet in LevelDB; above it proposals are refused as OVERLOADED. */

@@ -11,6 +11,8 @@ import type { Settled } from './replies.js'
 
 const REPORT_EVERY_TICKS = 25
 const META_PROPOSAL_BYTES = 512
+/** So that reports and the commands made of them stay small; the rest follows with the next ones. */
+const DESCRIPTORS_PER_REPORT = 500
 /** Internal proposals wait as long as they must: whoever asked repeats or gives up by itself. */
 const NO_EXPIRY = Number.POSITIVE_INFINITY
 
@@ -48,14 +50,20 @@ export class MetaDuties {
   tick(): void {
     if (--this.#ticksUntilReport > 0) return
     this.#ticksUntilReport = REPORT_EVERY_TICKS
-    this.report()
+    this.#report()
+  }
+
+  /** There is news: reports with the next tick, however much of it comes until then. */
+  reportSoon(): void {
+    this.#ticksUntilReport = 0
   }
 
   /** Tells the meta range's leader what the index lacks, as far as this node can see. */
-  report(): void {
+  #report(): void {
     const { index } = this.#parts
     const descriptors: Descriptor[] = []
     for (const replica of this.#parts.replicas.values()) {
+      if (descriptors.length === DESCRIPTORS_PER_REPORT) break
       if (replica.leads && !index.has(replica.descriptor)) descriptors.push(replica.descriptor)
     }
     const self = this.#parts.self()

@@ -11,9 +11,9 @@ export class MetaIndex {
   readonly #byId = new Map<RangeId, Descriptor>()
   readonly #nodes = new Map<NodeId, NodeInfo>()
 
-  /** Takes a record of the meta range, in log order. */
-  applied(record: Pick<StateRecord, 'key' | 'value'>): void {
-    if (record.value === null) return
+  /** Takes a record of the meta range, in log order. Returns the node that it tells of, if it does. */
+  applied(record: Pick<StateRecord, 'key' | 'value'>): NodeInfo | null {
+    if (record.value === null) return null
     if (contains(DESCRIPTOR_SPAN, record.key)) {
       const descriptor = decodeDescriptor(record.value)
       this.#ranges.insert(descriptor)
@@ -21,7 +21,9 @@ export class MetaIndex {
     } else if (contains(NODE_SPAN, record.key)) {
       const node = decodeNode(record.value)
       this.#nodes.set(node.node, node)
+      return node
     }
+    return null
   }
 
   /** Nothing was ever published. */

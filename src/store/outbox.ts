@@ -13,6 +13,10 @@ export class Outbox {
     else list.push(message)
   }
 
+  get hasMessages(): boolean {
+    return this.#messages.size > 0
+  }
+
   reply(sink: ReplySink, reply: Reply): void {
     const list = this.#replies.get(sink)
     if (list === undefined) this.#replies.set(sink, [reply])

@@ -101,10 +101,13 @@ export class Proposals {
 
   /** This node stopped leading: what waits was never proposed; what is in flight may still commit under the next leader. */
   leadLost(settleWaiting: Settled, settleInFlight: Settled): void {
-    for (const proposal of this.#waiting) proposal.settle(settleWaiting)
+    const waiting = this.#waiting
+    const inFlight = [...this.#inFlight.values()].flatMap((entry) => entry.proposals)
+    // Whoever is told may offer something new at once.
     this.#waiting = []
-    for (const entry of this.#inFlight.values()) for (const proposal of entry.proposals) proposal.settle(settleInFlight)
     this.#inFlight.clear()
     this.#bytes = 0
+    for (const proposal of waiting) proposal.settle(settleWaiting)
+    for (const proposal of inFlight) proposal.settle(settleInFlight)
   }
 }

@@ -1,9 +1,12 @@
 import type { LogIndex } from '../base/ids.js'
+import { limits } from '../base/limits.js'
 import type { GetRequest, ReplySink, ScanRequest } from '../kv/requests.js'
 
 export interface PendingRead {
   readonly request: GetRequest | ScanRequest
   readonly sink: ReplySink
+  /** Of its keys, for the bound. */
+  readonly bytes: number
   /** Monotonic milliseconds. */
   readonly expiresAt: number
 }
@@ -17,9 +20,14 @@ export class Reads {
   #nextContext = 1
   readonly #confirming = new Map<number, PendingRead[]>()
   #confirmed: { readonly index: LogIndex; readonly reads: PendingRead[] }[] = []
+  #bytes = 0
 
-  arrive(read: PendingRead): void {
+  /** False: as many wait as may, this one was not taken. */
+  arrive(read: PendingRead): boolean {
+    if (this.#bytes + read.bytes > limits.rangeReadBytesMax) return false
+    this.#bytes += read.bytes
     this.#arrived.push(read)
+    return true
   }
 
   /** Starts confirming what arrived. `ask` is the core's readIndex; what it refuses comes back. */
@@ -28,7 +36,7 @@ export class Reads {
     const reads = this.#arrived
     this.#arrived = []
     const context = this.#nextContext++
-    if (!ask(context)) return reads
+    if (!ask(context)) return this.#gone(reads)
     this.#confirming.set(context, reads)
     return []
   }
@@ -43,7 +51,7 @@ export class Reads {
   fail(context: number): PendingRead[] {
     const reads = this.#confirming.get(context) ?? []
     this.#confirming.delete(context)
-    return reads
+    return this.#gone(reads)
   }
 
   /** Reads whose index is applied. */
@@ -56,7 +64,7 @@ export class Reads {
       else waiting.push(group)
     }
     this.#confirmed = waiting
-    return servable
+    return this.#gone(servable)
   }
 
   /** Everything not yet confirmed: this node stopped leading. Confirmed reads stay: they are served once applied. */
@@ -64,6 +72,16 @@ export class Reads {
     const reads = [...this.#arrived, ...[...this.#confirming.values()].flat()]
     this.#arrived = []
     this.#confirming.clear()
+    return this.#gone(reads)
+  }
+
+  /** Everything: this node stops. */
+  takeAll(): PendingRead[] {
+    return [...this.takeUnconfirmed(), ...this.takeServable(Number.POSITIVE_INFINITY as LogIndex)]
+  }
+
+  #gone(reads: PendingRead[]): PendingRead[] {
+    for (const read of reads) this.#bytes -= read.bytes
     return reads
   }
 }

@@ -5,6 +5,7 @@ import type {
   GetRequest,
   RangeRequest,
   Reply,
+  ReplyError,
   ReplySink,
   Request,
   RoutesRequest,
@@ -26,8 +27,8 @@ import type { Routes } from './routes.js'
 
 /** How long a client waits after OVERLOADED before it tries again. */
 const RETRY_AFTER_MS = 20
-/** What a command costs beside its keys and values, in the bounds of queues. */
-const COMMAND_OVERHEAD_BYTES = 64
+/** What a request costs beside its keys and values, in the bounds of queues. */
+const REQUEST_OVERHEAD_BYTES = 64
 
 export interface RequestParts {
   readonly replicas: ReadonlyMap<RangeId, Replica>
@@ -73,7 +74,7 @@ export class Requests {
     this.#parts.outbox.reply(sink, this.#parts.routes.reply(request))
   }
 
-  #refuse(request: { readonly id: number }, sink: ReplySink, error: ReturnType<typeof failure>): void {
+  refuse(request: { readonly id: number }, sink: ReplySink, error: ReplyError): void {
     this.#parts.outbox.reply(sink, errorReply(request.id, error))
   }
 
@@ -82,7 +83,7 @@ export class Requests {
     const replica = this.#parts.replicas.get(request.range)
     if (replica === undefined || !isCurrent(replica, request)) {
       const message = `range ${request.range} at generation ${request.generation} is not here for these keys`
-      this.#refuse(
+      this.refuse(
         request,
         sink,
         failure('RANGE_MOVED', message, { routes: this.#parts.routes.forKeys(keysOf(request)) }),
@@ -91,22 +92,30 @@ export class Requests {
     }
     if (!replica.leads) {
       const message = `range ${request.range} is led by ${replica.leaderNode === null ? 'nobody known' : `node ${replica.leaderNode}`}`
-      this.#refuse(request, sink, failure('NOT_LEADER', message, { routes: [this.#parts.routes.of(replica)] }))
+      this.refuse(request, sink, failure('NOT_LEADER', message, { routes: [this.#parts.routes.of(replica)] }))
       return null
     }
-    if (request.seen > this.#parts.doorVersion()) {
-      const message = `version ${request.seen} lies more than ${limits.versionAheadMsMax} ms ahead of this cluster's clocks`
-      this.#refuse(request, sink, failure('VERSION_TOO_FAR', message))
-      return null
-    }
-    return replica
+    return this.#isTooFar(request, request.seen, sink) ? null : replica
+  }
+
+  /** Only a leader says so: it has heard a majority's clocks, a node that just started perhaps none but its own. */
+  #isTooFar(request: RangeRequest, version: Version, sink: ReplySink): boolean {
+    if (version <= this.#parts.doorVersion()) return false
+    const message = `version ${version} lies more than ${limits.versionAheadMsMax} ms ahead of this cluster's clocks`
+    this.refuse(request, sink, failure('VERSION_TOO_FAR', message))
+    return true
   }
 
   #read(request: GetRequest | ScanRequest, sink: ReplySink): void {
     const replica = this.#admit(request, sink)
     if (replica === null) return
-    replica.reads.arrive({ request, sink, expiresAt: this.#parts.monotonicMs() + request.deadlineMs })
-    this.#parts.touch(replica)
+    const expiresAt = this.#parts.monotonicMs() + request.deadlineMs
+    if (replica.reads.arrive({ request, sink, bytes: readBytes(request), expiresAt })) return this.#parts.touch(replica)
+    this.#overloaded(request, sink, `range ${replica.range} has as many reads waiting as it may`)
+  }
+
+  #overloaded(request: RangeRequest, sink: ReplySink, message: string): void {
+    this.refuse(request, sink, failure('OVERLOADED', message, { retryAfterMs: RETRY_AFTER_MS }))
   }
 
   #write(request: WriteRequest, sink: ReplySink): void {
@@ -116,6 +125,7 @@ export class Requests {
     this.#offer(replica, request, sink, {
       make: (version) => ({ kind: 'write', version, origin, generation, conditions, writes, wantValue }),
       bytes: commandBytes(request),
+      expiresAt: this.#parts.monotonicMs() + request.deadlineMs,
       endsEntry: false,
     })
   }
@@ -123,42 +133,40 @@ export class Requests {
   #split(request: SplitRequest, sink: ReplySink): void {
     const replica = this.#admitWrite(request, sink)
     if (replica === null) return
-    this.#parts.ids.take((child) => {
-      const { origin, generation, at } = request
-      this.#offer(replica, request, sink, {
-        make: (version) => ({ kind: 'split', version, origin, generation, at, child }),
-        bytes: COMMAND_OVERHEAD_BYTES + at.length,
-        endsEntry: true,
-      })
+    const { origin, generation, at } = request
+    const expiresAt = this.#parts.monotonicMs() + request.deadlineMs
+    const taken = this.#parts.ids.take({
+      expiresAt,
+      use: (child) =>
+        this.#offer(replica, request, sink, {
+          make: (version) => ({ kind: 'split', version, origin, generation, at, child }),
+          bytes: REQUEST_OVERHEAD_BYTES + at.length,
+          expiresAt,
+          endsEntry: true,
+        }),
+      refuse: (error) => this.refuse(request, sink, error),
     })
+    if (!taken) this.#overloaded(request, sink, 'as many splits wait for a range id as may')
   }
 
   /** Asks the session table before anything else: a repeat gets its first answer wherever the key is now. */
   #admitWrite(request: WriteRequest | SplitRequest, sink: ReplySink): Replica | null {
     const holder = this.#parts.replicas.get(request.range)
-    if (request.origin !== null && holder !== undefined) {
-      const known = holder.machine.sessions.known(request.origin)
-      if (known !== null) {
-        this.#settle(request, sink, known)
-        return null
-      }
-      if (request.origin.firstSent > this.#parts.doorVersion()) {
-        this.#refuse(
-          request,
-          sink,
-          failure('VERSION_TOO_FAR', `first sent at version ${request.origin.firstSent}, which lies too far ahead`),
-        )
-        return null
-      }
+    const known = request.origin === null ? null : (holder?.machine.sessions.known(request.origin) ?? null)
+    if (known !== null) {
+      this.#settle(request, sink, known)
+      return null
     }
-    return this.#admit(request, sink)
+    const replica = this.#admit(request, sink)
+    if (replica === null || request.origin === null) return replica
+    return this.#isTooFar(request, request.origin.firstSent, sink) ? null : replica
   }
 
   #offer(
     replica: Replica,
     request: WriteRequest | SplitRequest,
     sink: ReplySink,
-    what: Pick<Proposal, 'make' | 'bytes' | 'endsEntry'>,
+    what: Pick<Proposal, 'make' | 'bytes' | 'expiresAt' | 'endsEntry'>,
   ): void {
     if (!replica.leads) {
       this.#settle(
@@ -172,16 +180,18 @@ export class Requests {
     const taken =
       !overlayFull &&
       replica.proposals.offer({
-        ...what,
+        make: what.make,
+        bytes: what.bytes,
+        endsEntry: what.endsEntry,
         seen: request.seen,
-        expiresAt: this.#parts.monotonicMs() + request.deadlineMs,
+        expiresAt: what.expiresAt,
         settle: (settled) => this.#settle(request, sink, settled),
       })
     if (taken) return this.#parts.touch(replica)
     const message = overlayFull
       ? 'the state store is behind'
       : `range ${replica.range} has as many proposals waiting as it may`
-    this.#refuse(request, sink, failure('OVERLOADED', message, { retryAfterMs: RETRY_AFTER_MS }))
+    this.#overloaded(request, sink, message)
   }
 
   #settle(request: WriteRequest | SplitRequest, sink: ReplySink, settled: Settled): void {
@@ -196,11 +206,11 @@ export class Requests {
   /** Answers a read whose index is applied. Span and generation are checked again: a split may have been applied meanwhile. */
   serve(replica: Replica, { request, sink, expiresAt }: PendingRead): void {
     if (expiresAt <= this.#parts.monotonicMs()) {
-      return this.#refuse(request, sink, failure('DEADLINE', 'the deadline passed while the read waited'))
+      return this.refuse(request, sink, failure('DEADLINE', 'the deadline passed while the read waited'))
     }
     if (!isCurrent(replica, request)) {
       const routes = this.#parts.routes.forKeys(keysOf(request))
-      return this.#refuse(request, sink, failure('RANGE_MOVED', 'the range was split', { routes }))
+      return this.refuse(request, sink, failure('RANGE_MOVED', 'the range was split', { routes }))
     }
     if (request.kind === 'get') this.#get(replica, request, sink)
     else this.#scan(replica, request, sink)
@@ -235,7 +245,7 @@ export class Requests {
   #scan(replica: Replica, request: ScanRequest, sink: ReplySink): void {
     const at = request.at ?? replica.clock
     if (at > replica.clock) {
-      return this.#refuse(
+      return this.refuse(
         request,
         sink,
         failure('INVALID_ARGUMENT', `version ${at} is above ${replica.clock}, the newest of range ${replica.range}`),
@@ -262,7 +272,7 @@ export class Requests {
     const error = failure('NOT_LEADER', `range ${replica.range} lost its leader`, {
       routes: [this.#parts.routes.of(replica)],
     })
-    for (const { request, sink } of reads) this.#refuse(request, sink, error)
+    for (const { request, sink } of reads) this.refuse(request, sink, error)
   }
 }
 
@@ -298,8 +308,15 @@ function toRow(key: Key, stored: Stored | null): Row | null {
   return { key, version: stored.version, codec: stored.codec, value: stored.value }
 }
 
+function readBytes(request: GetRequest | ScanRequest): number {
+  if (request.kind === 'scan') return REQUEST_OVERHEAD_BYTES + request.start.length + (request.end?.length ?? 0)
+  let bytes = REQUEST_OVERHEAD_BYTES
+  for (const key of request.keys) bytes += key.length
+  return bytes
+}
+
 function commandBytes(request: WriteRequest): number {
-  let bytes = COMMAND_OVERHEAD_BYTES
+  let bytes = REQUEST_OVERHEAD_BYTES
   for (const condition of request.conditions)
     bytes += condition.key.length + (condition.kind === 'value' ? condition.value.length : 0)
   for (const write of request.writes) bytes += write.key.length + (write.kind === 'put' ? write.value.length : 0)

@@ -25,8 +25,9 @@ export class SessionFloors {
     if (this.#ticks !== 0) return
     const floor = (now - limits.sessionKeptMs * VERSION_TICKS_PER_MS) as Version
     for (const replica of this.#replicas.values()) {
+      if (!replica.leads) continue
       const oldest = replica.machine.sessions.oldest
-      if (!replica.leads || oldest === null || oldest >= floor - SLACK_MS * VERSION_TICKS_PER_MS) continue
+      if (oldest === null || oldest >= floor - SLACK_MS * VERSION_TICKS_PER_MS) continue
       replica.proposals.offer({
         make: (version) => ({ kind: 'sessionFloor', version, floor }),
         settle: () => {},

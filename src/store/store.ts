@@ -46,6 +46,8 @@ export interface StoreOptions {
   onApplied?(replica: Replica, applied: AppliedEntry): void
 }
 
+const STOPPING = failure('UNAVAILABLE', 'this node is stopping')
+
 /** One node: its replicas, and the one loop that drives them. Callers only enqueue; everything happens in turns. */
 export class Store {
   readonly #options: StoreOptions
@@ -72,6 +74,8 @@ export class Store {
   #scheduled = false
   #serving = false
   #stopped = false
+  /** Clocks, its own included, that must be known before log time is. */
+  #clocksNeeded = 1
   #now: Version = NO_VERSION
   #door: Version = NO_VERSION
 
@@ -131,12 +135,13 @@ export class Store {
 
   /** Brings up all replicas from the log and the state store, then serves. `done` when it does. */
   start(done: () => void): void {
-    this.#readClocks()
     openReplicas({ ...this.#options, writer: this.#writer, factory: this.#factory, index: this.#index }, (replicas) => {
       for (const replica of replicas) {
         this.#replicas.set(replica.range, replica)
         this.#active.add(replica)
+        this.#clocksNeeded = Math.max(this.#clocksNeeded, (replica.descriptor.replicas.length >> 1) + 1)
       }
+      for (const node of this.#index.nodes) this.nodeSeen(node)
       this.#serving = true
       this.#ticker.start()
       this.#wake()
@@ -146,20 +151,22 @@ export class Store {
     this.#wake()
   }
 
-  /** Takes no more work, makes the state durable so that the next start replays little, then calls `done`. */
+  /**
+   * Answers what waits, takes no more work, makes the state durable so that the next start replays little, then calls `done`. From
+   * the call on nothing is stepped, so when `done` runs nothing is on its way to the log, and it may be closed.
+   */
   stop(done: () => void): void {
     if (this.#stopped) return done()
     this.#stopped = true
+    this.#serving = false
     this.#ticker.stop()
+    const unknown = failure('OUTCOME_UNKNOWN', 'this node stopped before the outcome was known')
     for (const replica of this.#replicas.values()) {
-      const error = failure('UNAVAILABLE', 'this node is stopping')
-      replica.proposals.leadLost(
-        failed(error),
-        failed(failure('OUTCOME_UNKNOWN', 'this node stopped before the outcome was known')),
-      )
+      replica.proposals.leadLost(failed(STOPPING), failed(unknown))
+      for (const { request, sink } of replica.reads.takeAll()) this.#requests.refuse(request, sink, STOPPING)
     }
-    this.#outbox.flushReplies()
-    this.#stateSync.start(() => done())
+    this.#ids.refuseAll(STOPPING)
+    this.#stateSync.start(done)
     this.#writer.force()
     this.#wake()
   }
@@ -167,6 +174,7 @@ export class Store {
   // ---- inputs: they only enqueue ----
 
   receive(frame: PeerFrame): void {
+    if (this.#stopped) return
     this.#frames.push(frame)
     this.#wake()
   }
@@ -198,6 +206,7 @@ export class Store {
     request: { token: string; clientAddress: string; peerAddress: string; pid: number },
     done: (result: JoinResult) => void,
   ): void {
+    if (this.#stopped) return done({ kind: 'redirect', leader: null })
     this.#duties.join(request, done)
     this.#wake()
   }
@@ -235,40 +244,45 @@ export class Store {
    * 5. Apply what is committed. After 4, because the state batch is tagged with the log batch that holds its entries and goes to
    *    LevelDB only behind it: state that our own log does not cover could not be told from damage after a power cut.
    * 6. Answer reads whose index is applied, and all waiters, in one message per client.
+   *
+   * What apply has for other nodes (ids for their splits) leaves with the next turn: a peer gets one frame per turn.
    */
   #turn(): void {
     this.#readClocks()
     this.#writer.drainFinished()
     this.#options.state.logDurable(this.#writer.durable)
-    if (this.#serving) {
-      this.#takeFrames()
-      this.#takeRequests()
-      if (this.#ticker.take()) this.#tick()
-      this.#runReplicas()
-      this.#stateSync.maybeStart(this.#options.stateSyncEveryBytes)
-    }
+    const active = this.#serving ? this.#takeInputs() : []
+    for (const replica of active) this.#propose(replica)
     this.#outbox.flushMessages(this.#options.transport)
     this.#writer.flush()
+    for (const replica of active) this.#apply(replica)
+    if (this.#serving) this.#stateSync.maybeStart(this.#options.stateSyncEveryBytes)
+    if (this.#stopped) this.#refuseArrived()
     this.#outbox.flushReplies()
+    if (this.#outbox.hasMessages) this.#wake()
   }
 
-  #runReplicas(): void {
-    if (this.#active.size === 0) return
+  /** Returns the replicas with something to do in this turn. */
+  #takeInputs(): Iterable<Replica> {
+    this.#takeFrames()
+    this.#takeRequests()
+    if (this.#ticker.take()) this.#tick()
     const active = this.#active
     this.#active = new Set()
-    for (const replica of active) {
-      replica.propose()
-      const refused = replica.reads.begin((context) => replica.raft.readIndex(context))
-      this.#requests.refuseReads(refused, replica)
-      this.#collect(replica)
-    }
-    this.#outbox.flushMessages(this.#options.transport)
-    this.#writer.flush()
-    for (const replica of active) {
-      replica.applyCommitted()
-      for (const read of replica.reads.takeServable(replica.applied)) this.#requests.serve(replica, read)
-      if (replica.proposals.waiting > 0) this.#touch(replica)
-    }
+    return active
+  }
+
+  #propose(replica: Replica): void {
+    replica.propose()
+    const refused = replica.reads.begin((context) => replica.raft.readIndex(context))
+    this.#requests.refuseReads(refused, replica)
+    this.#collect(replica)
+  }
+
+  #apply(replica: Replica): void {
+    replica.applyCommitted()
+    for (const read of replica.reads.takeServable(replica.applied)) this.#requests.serve(replica, read)
+    if (replica.proposals.waiting > 0) this.#touch(replica)
   }
 
   #collect(replica: Replica): void {
@@ -279,7 +293,12 @@ export class Store {
     }
   }
 
+  /**
+   * Log time is known once the clocks of a majority of a range's nodes are: before, a node that is an hour off would take its own
+   * for it, and log time never goes back. Nobody leads without having heard from a majority, so no version is given before.
+   */
   #readClocks(): void {
+    if (!this.#serving || this.#logClock.size < this.#clocksNeeded) return
     const own = { wallMs: this.#options.clock.wallMs(), monotonicMs: this.#options.clock.monotonicMs() }
     this.#now = versionAt(this.#logClock.logTimeMs(own))
     this.#door = this.#logClock.doorVersion(own)
@@ -327,13 +346,19 @@ export class Store {
     for (const { requests, sink } of arrived) for (const request of requests) this.#requests.take(request, sink)
   }
 
+  #refuseArrived(): void {
+    for (const { requests, sink } of this.#arrived.splice(0)) {
+      for (const request of requests) this.#requests.refuse(request, sink, STOPPING)
+    }
+  }
+
   #tick(): void {
     for (const replica of this.#replicas.values()) {
       replica.raft.tick()
       this.#active.add(replica)
     }
     this.#duties.tick()
-    this.#ids.tick()
+    this.#ids.tick(this.#options.clock.monotonicMs())
     this.#sessionFloors.tick(this.#now)
   }
 
@@ -357,7 +382,7 @@ export class Store {
       leader,
       leaderNode,
     })
-    if (replica.leads) return this.#duties.report()
+    if (replica.leads) return this.#duties.reportSoon()
     const routes = [this.#routes.of(replica)]
     replica.proposals.leadLost(
       failed(failure('NOT_LEADER', `range ${range} has another leader`, { routes })),
@@ -368,8 +393,10 @@ export class Store {
 
   #onApplied(replica: Replica, applied: AppliedEntry): void {
     if (replica.range === META_RANGE) {
-      for (const record of applied.records) this.#index.applied(record)
-      for (const node of this.#index.nodes) this.nodeSeen(node)
+      for (const record of applied.records) {
+        const node = this.#index.applied(record)
+        if (node !== null) this.nodeSeen(node)
+      }
     }
     this.#options.onApplied?.(replica, applied)
   }
@@ -386,7 +413,7 @@ export class Store {
     })
     this.#replicas.set(range, child)
     this.#touch(child)
-    this.#duties.report()
+    this.#duties.reportSoon()
   }
 
   // ---- what others may ask ----
