@@ -23,10 +23,22 @@ const tasks = {
 
 /** Runs a compiled program in this very process: it gets signals, terminal and exit code first hand. */
 async function enter(program, args) {
+  if (process.env.npm_lifecycle_event !== undefined) endWithParent()
   const path = join(root, 'dist', program)
   process.argv = [process.argv[0], path, ...args]
   await import(pathToFileURL(path).href)
   return null
+}
+
+/** npm that is killed outright tells nobody: without this a cluster would go on alone. */
+function endWithParent() {
+  const parent = process.ppid
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watch)
+    process.kill(process.pid, 'SIGTERM')
+  }, 1000)
+  watch.unref()
 }
 
 const [name, ...args] = process.argv.slice(2)
