@@ -1,0 +1,165 @@
+import { describe, expect, it } from 'vitest'
+import type { SessionId, Version } from '../../src/base/ids.js'
+import { limits } from '../../src/base/limits.js'
+import { VERSION_TICKS_PER_MS } from '../../src/base/version.js'
+import type { Request, WriteRequest } from '../../src/kv/requests.js'
+import { SimCluster } from '../../src/testing/cluster.js'
+import { Bench } from './bench.js'
+import { Client, DATA, get, origin, put, split, v } from './requests.js'
+
+/** Asks whoever leads the range. */
+async function askLeader(cluster: SimCluster, client: Client, request: Request & { range: number }): Promise<void> {
+  const led = await cluster.runWhile(() => cluster.leaderOf(request.range) === null, 10_000)
+  if (!led) throw new Error(`range ${request.range} has no leader`)
+  cluster.node(cluster.leaderOf(request.range)!).store!.submit([request], client)
+  await cluster.runWhile(() => client.reply(request) === undefined, 10_000)
+}
+
+const again = (request: WriteRequest, parts: Partial<WriteRequest> = {}): WriteRequest => ({
+  ...request,
+  id: request.id + 1_000_000 * (1 + Math.floor(request.id / 1_000_000)),
+  ...parts,
+})
+
+describe('a repeat gets the first outcome and is not applied again', () => {
+  it('after a change of leader, a restart of all, and a split that moved its key', async () => {
+    const cluster = new SimCluster({ seed: 'repeat' })
+    await cluster.start()
+    const client = new Client()
+    const first = put('q', 'first', { origin: origin('writer', 1) })
+    await askLeader(cluster, client, first)
+    await askLeader(cluster, client, put('q', 'second', { origin: origin('other', 1) }))
+
+    cluster.crash(cluster.leaderOf(DATA)!)
+    const second = again(first)
+    await askLeader(cluster, client, second)
+    expect(client.reply(second)).toEqual({ ...client.reply(first), id: second.id })
+
+    for (const { id } of cluster.nodes) cluster.crash(id)
+    for (const { id } of cluster.nodes) cluster.restart(id)
+    const third = again(second)
+    await askLeader(cluster, client, third)
+    expect(client.reply(third)).toEqual({ ...client.reply(first), id: third.id })
+
+    const cut = split('m', { origin: origin('writer', 2) })
+    await askLeader(cluster, client, cut)
+    const reply = client.reply(cut)
+    if (reply?.kind !== 'split') throw new Error(`the split was answered by ${client.said(cut)}`)
+    const fourth = again(third, { range: reply.child, generation: cut.generation })
+    await askLeader(cluster, client, fourth)
+    expect(client.reply(fourth)).toEqual({ ...client.reply(first), id: fourth.id })
+    // The parent remembers too, though the key is no longer there.
+    const fifth = again(fourth, { range: DATA })
+    await askLeader(cluster, client, fifth)
+    expect(client.reply(fifth)).toEqual({ ...client.reply(first), id: fifth.id })
+
+    const read = get(['q'], { range: reply.child, generation: 2 })
+    await askLeader(cluster, client, read)
+    expect(client.values(read)).toEqual(['second'])
+    expect(cluster.violations).toEqual([])
+  })
+
+  it('also while the first one is still in flight', async () => {
+    const bench = await Bench.open()
+    const client = new Client()
+    await bench.leads(DATA)
+    const first = put('a', 'x', { origin: origin('writer', 1) })
+    const second = again(first)
+    bench.logGate.close()
+    bench.submit(client, first)
+    await bench.runFor(5)
+    bench.submit(client, second)
+    await bench.runFor(5)
+    bench.logGate.open()
+    await bench.runWhile(() => client.said(second) === 'nothing')
+    expect(client.reply(second)).toEqual({ ...client.reply(first), id: second.id })
+  })
+
+  it('by a follower that has applied it, which need not lead to know', async () => {
+    const cluster = new SimCluster({ seed: 'follower' })
+    await cluster.start()
+    const client = new Client()
+    const first = put('a', 'x', { origin: origin('writer', 1) })
+    await askLeader(cluster, client, first)
+    await cluster.runFor(500)
+    const follower = cluster.nodes.find(({ id }) => id !== cluster.leaderOf(DATA))!
+    const [second, unknown] = [again(first), put('a', 'y', { origin: origin('writer', 2, { firstSent: v(2 ** 52) }) })]
+    follower.store!.submit([second, unknown], client)
+    await cluster.runWhile(() => client.said(unknown) === 'nothing', 1_000)
+    expect(client.reply(second)).toEqual({ ...client.reply(first), id: second.id })
+    expect(client.said(unknown)).toBe('NOT_LEADER')
+  })
+})
+
+describe('what a range has let go of', () => {
+  it('a sequence below the lowest that its session named is refused, with the present version', async () => {
+    const bench = await Bench.open()
+    const client = new Client()
+    await bench.leads(DATA)
+    await bench.ask(client, put('a', '1', { origin: origin('writer', 5, { lowest: 5 }) }))
+    const late = put('a', 'late', { origin: origin('writer', 4) })
+    await bench.ask(client, late)
+    expect(client.said(late)).toBe('SESSION_EXPIRED')
+    expect(client.version(late)).toBeGreaterThan(0)
+    const read = get(['a'])
+    await bench.ask(client, read)
+    expect(client.values(read)).toEqual(['1'])
+  })
+
+  it('the floor moves by command after ten minutes of log time, and what was first sent below it is refused', async () => {
+    const bench = await Bench.open()
+    const client = new Client()
+    const replica = await bench.leads(DATA)
+    const first = put('a', '1', { origin: origin('writer', 1) })
+    await bench.ask(client, first)
+    const firstSent = v(client.version(first) + 1)
+    const slackMs = limits.sessionKeptMs / 10
+    await bench.runFor(limits.sessionKeptMs)
+    expect(replica.machine.sessions.floor).toBe(0)
+    await bench.runFor(slackMs + 15_000)
+    const { floor, size } = replica.machine.sessions
+    expect(size).toBe(0)
+    expect(floor).toBeGreaterThan(client.version(first))
+    expect(floor).toBeLessThanOrEqual(bench.store.now - limits.sessionKeptMs * VERSION_TICKS_PER_MS)
+
+    const stale = put('a', 'stale', { origin: origin('writer', 2, { firstSent }) })
+    await bench.ask(client, stale)
+    expect(client.said(stale)).toBe('SESSION_EXPIRED')
+    const anew = put('a', 'anew', { origin: origin('writer', 3, { firstSent: client.version(stale) }) })
+    await bench.ask(client, anew)
+    expect(client.said(anew)).toBe('written')
+    expect(bench.failures).toEqual([])
+  })
+
+  it('a table restored after a restart is the one that was: also with an outcome at the floor itself', async () => {
+    for (const seed of [1, 2, 3]) {
+      const bench = await Bench.open({ seed })
+      const client = new Client()
+      const replica = await bench.leads(DATA)
+      const requests = [1, 2, 3, 4].map((sequence) => put('a', `${sequence}`, { origin: origin('writer', sequence) }))
+      for (const request of requests) {
+        await bench.ask(client, request)
+        await bench.runFor(10)
+      }
+      const floor: Version = client.version(requests[1]!)
+      const replies: string[] = []
+      replica.proposals.offer({
+        make: (version) => ({ kind: 'sessionFloor', version, floor }),
+        settle: (settled) => replies.push(settled.kind),
+        bytes: 64,
+        seen: v(0),
+        expiresAt: Number.POSITIVE_INFINITY,
+        endsEntry: false,
+      })
+      await bench.ask(client, get(['a']))
+      await bench.runWhile(() => replies.length === 0)
+      const image = replica.machine.sessions.image()
+      expect(image).toMatchObject([
+        { session: 'writer'.padEnd(22, '-') as SessionId, outcomes: [{ sequence: 2 }, {}, {}] },
+      ])
+      await bench.stop()
+      await bench.start()
+      expect(bench.replica(DATA).machine.sessions.image()).toEqual(image)
+    }
+  })
+})
