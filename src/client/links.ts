@@ -69,18 +69,15 @@ export class Links {
     return info === undefined ? greeted : this.#linkAt(info.clientAddress)
   }
 
-  /** A node to ask what any node knows: an open one if there is one; `turn` tells tries apart. */
+  /** A node to ask what any node knows. Another `turn` means another node: the open ones come first, then the rest. */
   any(turn: number): NodeLink | null {
     const nowMs = this.#ports.clock.monotonicMs()
     const links = this.#known()
-    let found: NodeLink | null = null
-    for (let offset = 0; offset < links.length; offset++) {
-      const link = links[(this.#firstLink + turn + offset) % links.length]!
-      if (!link.isUsable(nowMs)) continue
-      if (link.state === 'open') return link
-      found ??= link
-    }
-    return found
+    const rotated = [...links.slice(this.#firstLink), ...links.slice(0, this.#firstLink)]
+    const usable = rotated.filter((link) => link.isUsable(nowMs))
+    const open = usable.filter(({ state }) => state === 'open')
+    const inOrder = [...open, ...usable.filter(({ state }) => state !== 'open')]
+    return inOrder[turn % inOrder.length] ?? null
   }
 
   /** Every endpoint is tried that is not connected and did not fail a moment ago. */

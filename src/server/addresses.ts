@@ -16,6 +16,27 @@ export function parseAddress(name: string, address: string): HostPort {
   return { host, port }
 }
 
+/** An address that others dial: port 0 says nothing to them. */
+export function parseDialled(name: string, address: string): HostPort {
+  const parsed = parseAddress(name, address)
+  if (parsed.port > 0) return parsed
+  throw new HoldfastError(
+    'INVALID_ARGUMENT',
+    `${name}: expected a port from 1 to 65535, got ${JSON.stringify(address)}`,
+  )
+}
+
+/** A listener on all addresses of the machine has none that others could dial. */
+export function refuseUnnamed(name: string, { host, port }: HostPort): void {
+  if (host !== '0.0.0.0' && !/^[0:]+$/.test(host)) return
+  const address = formatAddress({ host, port })
+  const option = name === 'listen' ? 'advertise' : 'peer-advertise'
+  throw new HoldfastError(
+    'INVALID_ARGUMENT',
+    `${name} ${address} is no address that others can dial: say with --${option} host:port under which they reach this node`,
+  )
+}
+
 export function formatAddress({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

@@ -1,11 +1,13 @@
 import type { NodeInfo } from '../base/descriptor.js'
 import { HoldfastError } from '../base/errors.js'
 import type { NodeId } from '../base/ids.js'
-import type { Logger } from '../base/ports.js'
+import type { Fatal, Logger } from '../base/ports.js'
 import type { Identity } from '../storage/identity.js'
 import { callBirth, callIdentify, callJoin } from '../transport/peer-calls.js'
 import type { BirthDocument, JoinAnswer, JoinRequest, NodeIdentification } from '../transport/peer-types.js'
+import { ProblemLog } from '../transport/problem-log.js'
 import { type BirthOptions, drawBirth } from './birth.js'
+import { refuseForeignCluster } from './join-check.js'
 import { newClusterId, realClock } from './real-ports.js'
 
 const RETRY_MS = 300
@@ -17,6 +19,7 @@ export interface MembershipParts {
   /** Peer addresses named by --join. */
   readonly join: readonly string[]
   readonly logger: Logger
+  readonly fatal: Fatal
   /** Writes the identity down, durably. */
   save(identity: Identity): Promise<void>
   /** The node knows who it is: bring its store up. */
@@ -31,6 +34,7 @@ export interface MembershipParts {
  */
 export class Membership {
   readonly #parts: MembershipParts
+  readonly #problems: ProblemLog
   #identity: Identity
   #becoming: Promise<void> | null = null
   #stopped = false
@@ -38,6 +42,7 @@ export class Membership {
 
   constructor(parts: MembershipParts) {
     this.#parts = parts
+    this.#problems = new ProblemLog(parts.logger)
     this.#identity = parts.identity
   }
 
@@ -47,14 +52,22 @@ export class Membership {
 
   /** Continues where the last start ended: serve, or look for a cluster to join. */
   async start(): Promise<void> {
-    if (this.#identity.cluster !== null) await this.#become(this.#identity)
-    if (this.#identity.cluster === null) this.#repeat(() => this.#tryJoin())
-    else this.#repeat(() => this.#deliverBirth())
+    if (this.#identity.cluster === null) return this.#repeat(() => this.#tryJoin())
+    await refuseForeignCluster(this.#identity, this.#others)
+    await this.#become(this.#identity)
+    this.#repeat(() => this.#deliverBirth())
   }
 
-  stop(): void {
+  /** From now on the node becomes a member of nothing; resolves once what it was just becoming is open. */
+  async stop(): Promise<void> {
     this.#stopped = true
     this.#cancelTimer()
+    await this.#becoming?.catch(() => {})
+  }
+
+  /** Whom --join names, without this node itself. */
+  get #others(): readonly string[] {
+    return this.#parts.join.filter((address) => address !== this.#parts.self().peerAddress)
   }
 
   identify(): NodeIdentification {
@@ -78,7 +91,7 @@ export class Membership {
 
   /** Everyone who is to be born: all must answer and none may belong to a cluster yet. */
   async #gather(): Promise<NodeIdentification[]> {
-    const others = this.#parts.join.filter((address) => address !== this.#parts.self().peerAddress)
+    const others = this.#others
     const found = await Promise.allSettled(
       others.map((address) => callIdentify(address, { deadlineMs: IDENTIFY_DEADLINE_MS })),
     )
@@ -97,7 +110,8 @@ export class Membership {
         `init: ${taken.peerAddress} already belongs to cluster ${taken.cluster}. To add this node to that cluster, just start it with --join ${taken.peerAddress}`,
       )
     }
-    return [this.identify(), ...members]
+    // A node may be named twice, and this one under another name: it is one all the same.
+    return [...new Map([this.identify(), ...members].map((member) => [member.token, member])).values()]
   }
 
   /** Takes the document, once. It is on disk before this returns: from then on the node refuses another cluster. */
@@ -127,15 +141,28 @@ export class Membership {
   }
 
   async #adopt(identity: Identity): Promise<void> {
+    if (this.#stopped) throw new HoldfastError('UNAVAILABLE', 'this node is stopping')
+    const before = this.#identity
     // Set before the first await: a second document that arrives meanwhile is compared with this one.
     this.#identity = identity
-    await this.#parts.save(identity)
-    await this.#become(identity)
+    this.#becoming = this.#saveAndBecome(identity, before)
+    await this.#becoming
   }
 
-  #become(identity: Identity): Promise<void> {
-    this.#becoming ??= this.#parts.becomeMember(identity)
-    return this.#becoming
+  async #saveAndBecome(identity: Identity, before: Identity): Promise<void> {
+    try {
+      await this.#parts.save(identity)
+    } catch (error) {
+      this.#identity = before
+      throw error
+    }
+    // The cluster counts on this node from here on: it serves, or ends by name.
+    await this.#parts.becomeMember(identity).catch((error: unknown) => this.#parts.fatal('cannot serve', error))
+  }
+
+  async #become(identity: Identity): Promise<void> {
+    this.#becoming = this.#parts.becomeMember(identity)
+    await this.#becoming
   }
 
   /** Sends the document to members that have not taken it yet: the node that was told `init` may have died half way. */
@@ -143,7 +170,8 @@ export class Membership {
     const { cluster, birth, node } = this.#identity
     if (cluster === null || birth === null) return true
     const document: BirthDocument = { cluster, ...birth }
-    const others = birth.nodes.filter((each) => each.node !== node)
+    // Who joined later has no tokens: the members themselves see to it.
+    const others = birth.tokens.length === 0 ? [] : birth.nodes.filter((each) => each.node !== node)
     const delivered = await Promise.all(others.map((each) => this.#deliverTo(each, document)))
     return delivered.every((each) => each)
   }
@@ -151,17 +179,10 @@ export class Membership {
   async #deliverTo({ node, peerAddress }: NodeInfo, document: BirthDocument): Promise<boolean> {
     try {
       const there = await callIdentify(peerAddress, { deadlineMs: IDENTIFY_DEADLINE_MS })
-      if (there.cluster !== null) return true
-      const expected = document.tokens.find((each) => each.node === node)?.token
-      if (there.token !== expected) {
-        this.#parts.logger.log(
-          'warn',
-          'a member came back with an empty data directory: it may have forgotten what it promised and is kept out',
-          { node, peerAddress },
-        )
-        return true
-      }
-      await callBirth(peerAddress, document, { deadlineMs: IDENTIFY_DEADLINE_MS })
+      if (there.cluster === document.cluster) return true
+      const problem = notDeliverable(there, document, node)
+      if (problem === null) await callBirth(peerAddress, document, { deadlineMs: IDENTIFY_DEADLINE_MS })
+      else this.#problems.maybeLog(`node ${node} at ${peerAddress}`, problem)
       return true
     } catch (error) {
       this.#parts.logger.log('debug', 'birth not delivered yet', { node, peerAddress, error: String(error) })
@@ -172,47 +193,66 @@ export class Membership {
   // ---- joining ----
 
   async join(request: JoinRequest): Promise<JoinAnswer> {
+    const { birth, cluster } = this.#identity
     // A member of the birth that asks to join has not got its document yet, or lost its disk: it gets no second identity here.
-    const isMember = this.#identity.birth?.nodes.some((each) => each.peerAddress === request.peerAddress) ?? false
-    if (isMember) return { kind: 'notInitialised' }
-    return (await this.#parts.admit(request)) ?? { kind: 'notInitialised' }
+    const member = birth?.nodes.find((each) => each.peerAddress === request.peerAddress)
+    const token = birth?.tokens.find((each) => each.node === member?.node)?.token
+    if (token === undefined) return (await this.#parts.admit(request)) ?? { kind: 'notInitialised' }
+    if (token === request.token) return { kind: 'notInitialised' }
+    throw new HoldfastError(
+      'NOT_PERMITTED',
+      `${request.peerAddress} is node ${member?.node} of cluster ${cluster}, but its data directory is another one than ` +
+        'that node was made with: it may have forgotten what it promised and is kept out. Give it the old data directory, ' +
+        'or another peer address to join as a new node',
+    )
   }
 
   async #tryJoin(): Promise<boolean> {
-    // A birth may have come in since the last attempt.
-    if (this.#identity.cluster !== null) return true
     const { clientAddress, peerAddress } = this.#parts.self()
     const request: JoinRequest = { token: this.#identity.token, clientAddress, peerAddress, pid: process.pid }
-    for (const address of this.#parts.join) {
-      if (address === peerAddress) continue
-      try {
-        if (await this.#joinThrough(address, request)) return true
-      } catch (error) {
-        this.#parts.logger.log('info', 'no answer yet', {
-          join: address,
-          error: error instanceof Error ? error.message : String(error),
-        })
-      }
+    for (const address of this.#others) {
+      // A birth may have come in meanwhile.
+      if (this.#stopped || this.#identity.cluster !== null) return true
+      const problem = await this.#joinThrough(address, request)
+      if (problem === null) return true
+      this.#problems.maybeLog(`join ${address}`, problem)
     }
     return false
   }
 
-  async #joinThrough(address: string, request: JoinRequest): Promise<boolean> {
-    let answer = await callJoin(address, request, { deadlineMs: IDENTIFY_DEADLINE_MS })
-    if (answer.kind === 'redirect')
-      answer = await callJoin(answer.peerAddress, request, { deadlineMs: IDENTIFY_DEADLINE_MS })
-    if (answer.kind !== 'joined') return false
-    if (this.#identity.cluster !== null) return true
-    const birth = { nodes: [...answer.nodes], ranges: [], tokens: [] }
-    await this.#adopt({ ...this.#identity, cluster: answer.cluster, node: answer.node as NodeId, birth })
-    return true
+  /** Null once the node belongs to a cluster, else why it does not yet. */
+  async #joinThrough(address: string, request: JoinRequest): Promise<string | null> {
+    try {
+      let answer = await callJoin(address, request, { deadlineMs: IDENTIFY_DEADLINE_MS })
+      if (answer.kind === 'redirect') {
+        answer = await callJoin(answer.peerAddress, request, { deadlineMs: IDENTIFY_DEADLINE_MS })
+      }
+      if (this.#identity.cluster !== null) return null
+      if (answer.kind !== 'joined') return 'there is no cluster yet: waiting for `holdfast init`'
+      const birth = { nodes: [...answer.nodes], ranges: [], tokens: [] }
+      await this.#adopt({ ...this.#identity, cluster: answer.cluster, node: answer.node, birth })
+      return null
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      const isRefused = error instanceof HoldfastError && error.code === 'NOT_PERMITTED'
+      return isRefused ? message : `no answer yet: ${message}`
+    }
   }
 
   #repeat(attempt: () => Promise<boolean>): void {
-    if (this.#stopped || (this.#identity.cluster === null && this.#parts.join.length === 0)) return
+    if (this.#stopped) return
     void attempt().then((done) => {
       if (done || this.#stopped) return
       this.#cancelTimer = realClock.setTimer(RETRY_MS, () => this.#repeat(attempt))
     })
   }
+}
+
+/** Why the node that answers is not given the document, or null. Handing it over again would bring the same. */
+function notDeliverable(there: NodeIdentification, document: BirthDocument, node: NodeId): string | null {
+  if (there.cluster !== null) {
+    return `belongs to cluster ${there.cluster}, expected ${document.cluster}: it was told another \`holdfast init\`, and is missing here`
+  }
+  if (there.token === document.tokens.find((each) => each.node === node)?.token) return null
+  return 'came back with another data directory than it was made with: it may have forgotten what it promised and is kept out'
 }

@@ -4,10 +4,18 @@ import type { NodeId } from '../base/ids.js'
 import type { Fatal, Logger } from '../base/ports.js'
 import { openDataDirectory } from '../storage/data-directory.js'
 import { readIdentity, recordBoot, writeIdentity } from '../storage/identity.js'
+import type { Files } from '../storage/types.js'
 import { startClientServer } from '../transport/client-server.js'
 import { startPeerServer } from '../transport/peer-server.js'
 import type { JoinAnswer, JoinRequest } from '../transport/peer-types.js'
-import { formatAddress, parseAddress, refuseOpenListener } from './addresses.js'
+import {
+  formatAddress,
+  type HostPort,
+  parseAddress,
+  parseDialled,
+  refuseOpenListener,
+  refuseUnnamed,
+} from './addresses.js'
 import { Membership } from './membership.js'
 import { type OpenNode, openNode } from './node.js'
 import { killingFatal, newBootId, newToken } from './real-ports.js'
@@ -20,7 +28,7 @@ export interface NodeOptions {
   readonly listen: string
   /** host:port for other nodes; port 0 picks a free one. */
   readonly peerListen: string
-  /** How clients reach this node, where that differs from `listen`. */
+  /** How clients reach this node, where that differs from `listen`. Required where that names no single address (0.0.0.0). */
   readonly advertise?: string
   /** How other nodes reach this node, where that differs from `peerListen`. */
   readonly peerAdvertise?: string
@@ -38,36 +46,65 @@ export interface RunningNode {
   readonly peerAddress: string
   /** null until the node belongs to a cluster. */
   readonly node: NodeId | null
-  /** Drains, makes the state durable and closes everything. */
+  /** Drains, makes the state durable and closes everything. A second call waits for the first. */
   stop(): Promise<void>
 }
 
 const CLOSE_GRACE_MS = 1_000
 
-/** Starts one node in this process. It serves once it belongs to a cluster: by `init`, by a birth it is part of, or by joining. */
+interface Addresses {
+  readonly listen: HostPort
+  readonly peerListen: HostPort
+  readonly advertise: HostPort | null
+  readonly peerAdvertise: HostPort | null
+  readonly join: readonly string[]
+}
+
+/**
+ * Starts one node in this process. It serves once it belongs to a cluster: by `init`, by a birth it is part of, or by joining.
+ *
+ * Rejects with a HoldfastError that names what is wrong with an option or the data directory, WRONG_CLUSTER where `join`
+ * leads to another cluster than the data directory belongs to, or with the error of `listen`. Nothing stays open then.
+ */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
-  const listen = parseAddress('listen', options.listen)
-  const peerListen = parseAddress('peer-listen', options.peerListen)
-  refuseOpenListener('listen', listen, options.insecure ?? false)
-  refuseOpenListener('peer-listen', peerListen, options.insecure ?? false)
-  const join = options.join.map((address) => formatAddress(parseAddress('join', address)))
+  const addresses = addressesOf(options)
   const directory = await openDataDirectory(options.dataDirectory)
+  const open: Closing[] = [() => directory.release()]
   try {
-    return await startIn(directory, { ...options, join }, { listen, peerListen })
+    return await startIn(directory.files, options, addresses, open)
   } catch (error) {
-    await directory.release()
+    await closeAll(open)
     throw error
   }
 }
 
-async function startIn(
-  directory: Awaited<ReturnType<typeof openDataDirectory>>,
-  options: NodeOptions,
-  listeners: { listen: { host: string; port: number }; peerListen: { host: string; port: number } },
-): Promise<RunningNode> {
+function addressesOf(options: NodeOptions): Addresses {
+  const { advertise, peerAdvertise } = options
+  const addresses = {
+    listen: parseAddress('listen', options.listen),
+    peerListen: parseAddress('peer-listen', options.peerListen),
+    advertise: advertise === undefined ? null : parseDialled('advertise', advertise),
+    peerAdvertise: peerAdvertise === undefined ? null : parseDialled('peer-advertise', peerAdvertise),
+    join: options.join.map((address) => formatAddress(parseDialled('join', address))),
+  }
+  refuseOpenListener('listen', addresses.listen, options.insecure ?? false)
+  refuseOpenListener('peer-listen', addresses.peerListen, options.insecure ?? false)
+  if (addresses.advertise === null) refuseUnnamed('listen', addresses.listen)
+  if (addresses.peerAdvertise === null) refuseUnnamed('peer-listen', addresses.peerListen)
+  return addresses
+}
+
+type Closing = () => Promise<void>
+
+/** What was opened last is closed first. */
+async function closeAll(open: readonly Closing[]): Promise<void> {
+  for (const close of [...open].reverse()) await close()
+}
+
+/** Whatever it opens it puts into `opened`, also when it fails half way. */
+async function startIn(files: Files, options: NodeOptions, asked: Addresses, opened: Closing[]): Promise<RunningNode> {
   const { logger } = options
   const fatal = options.fatal ?? killingFatal(logger)
-  const { files } = directory
   const boot = newBootId()
   const identity = await recordBoot(files, (await readIdentity(files)) ?? newIdentity(), boot)
   let open: OpenNode | null = null
@@ -76,8 +113,9 @@ async function startIn(
   const membership = new Membership({
     identity,
     self: () => addresses,
-    join: options.join,
+    join: asked.join,
     logger,
+    fatal,
     save: (next) => writeIdentity(files, next),
     becomeMember: async ({ cluster, node, birth }) => {
       const self: NodeInfo = { node: node!, pid: process.pid, ...addresses }
@@ -89,7 +127,7 @@ async function startIn(
   })
 
   const peerServer = await startPeerServer({
-    ...listeners.peerListen,
+    ...asked.peerListen,
     logger,
     handler: {
       identity: () => open?.peers.identity ?? null,
@@ -100,9 +138,14 @@ async function startIn(
       identify: () => membership.identify(),
     },
   })
-  const unary = new UnaryService({ endpoint: () => addresses.clientAddress, status: () => open?.store.status() ?? null })
+  opened.push(() => peerServer.close(CLOSE_GRACE_MS))
+  opened.push(async () => open?.close())
+  const unary = new UnaryService({
+    endpoint: () => addresses.clientAddress,
+    status: () => open?.store.status() ?? null,
+  })
   const clientServer = await startClientServer({
-    ...listeners.listen,
+    ...asked.listen,
     logger,
     handler: {
       hello: () => open?.store.hello() ?? null,
@@ -111,29 +154,24 @@ async function startIn(
       init: (request) => membership.init(request),
       unary,
     },
-  }).catch(async (error: unknown) => {
-    await peerServer.close(0)
-    throw error
   })
-  addresses.clientAddress = options.advertise ?? formatAddress({ host: listeners.listen.host, port: clientServer.port })
-  addresses.peerAddress =
-    options.peerAdvertise ?? formatAddress({ host: listeners.peerListen.host, port: peerServer.port })
-
-  const stop = async (): Promise<void> => {
-    membership.stop()
-    await clientServer.close(CLOSE_GRACE_MS)
-    unary.close()
-    await open?.close()
-    await peerServer.close(CLOSE_GRACE_MS)
-    await directory.release()
-  }
+  opened.push(async () => unary.close())
+  opened.push(() => clientServer.close(CLOSE_GRACE_MS))
+  // First of all: from then on the node becomes no member any more, and what it is becoming is there to be closed.
+  opened.push(() => membership.stop())
+  addresses.clientAddress = formatAddress(asked.advertise ?? { host: asked.listen.host, port: clientServer.port })
+  addresses.peerAddress = formatAddress(asked.peerAdvertise ?? { host: asked.peerListen.host, port: peerServer.port })
   await membership.start()
+  let stopped: Promise<void> | null = null
   return {
     ...addresses,
     get node() {
       return membership.identity.node
     },
-    stop,
+    stop() {
+      stopped ??= closeAll(opened)
+      return stopped
+    },
   }
 }
 

@@ -59,7 +59,11 @@ export class UnaryService implements UnaryHandler {
     call: UnaryCall,
   ): Promise<{ readonly version: Version; readonly deleted: boolean }> {
     const key = stored(request.namespace, request.key)
-    const { version, deleted } = await this.#write(conditionsOf(key, request.condition), [{ kind: 'delete', key }], call)
+    const { version, deleted } = await this.#write(
+      conditionsOf(key, request.condition),
+      [{ kind: 'delete', key }],
+      call,
+    )
     return { version, deleted: deleted[0] ?? false }
   }
 
@@ -95,9 +99,7 @@ export class UnaryService implements UnaryHandler {
   }
 
   async status(): Promise<NodeStatus> {
-    const status = this.#status()
-    if (status === null) throw new HoldfastError('UNAVAILABLE', 'this node belongs to no cluster yet: run `holdfast init`')
-    return status
+    return this.#statusOfMember()
   }
 
   close(): void {
@@ -109,9 +111,18 @@ export class UnaryService implements UnaryHandler {
     return this.#client.write({ conditions, writes, wantValue: false }, call)
   }
 
+  /** @throws HoldfastError UNAVAILABLE before this node belongs to a cluster; from then on it does for good. */
+  #statusOfMember(): NodeStatus {
+    const status = this.#status()
+    if (status !== null) return status
+    throw new HoldfastError('UNAVAILABLE', 'this node belongs to no cluster yet: run `holdfast init`')
+  }
+
   /** Made at the first call: a node that serves no unary caller has no client inside. */
   get #client(): ClientCore {
-    this.#core ??= new ClientCore({
+    if (this.#core !== null) return this.#core
+    this.#statusOfMember()
+    this.#core = new ClientCore({
       connector: new GrpcConnector(),
       endpoints: [this.#endpoint()],
       clock: realClock,
@@ -124,7 +135,7 @@ export class UnaryService implements UnaryHandler {
 }
 
 function stored(namespace: Namespace, key: Uint8Array): Key {
-  return storedKey(KEYSPACES[namespace], Buffer.from(key.buffer, key.byteOffset, key.length).latin1Slice())
+  return storedKey(KEYSPACES[namespace], Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1'))
 }
 
 function userBytes(key: Key): Uint8Array {

@@ -6,6 +6,7 @@ import type { Reply, Route, RoutesRequest } from '../kv/requests.js'
 import { contains } from '../range/span.js'
 import type { MetaIndex } from './meta-index.js'
 import type { Replica } from './replica.js'
+import { errorReply, failure } from './replies.js'
 
 /** What this node can say about who serves what: its own replicas first, the meta index for the rest. Hints, never authority. */
 export class Routes {
@@ -54,6 +55,9 @@ export class Routes {
     for (const descriptor of this.#index.from(request.from, limit))
       routes.set(descriptor.range, this.#route(descriptor))
     for (const replica of this.#ownFrom(request.from, limit)) routes.set(replica.range, this.of(replica))
+    // The last range has no end, so who knows any of them knows one here. Others do: the client asks on.
+    if (routes.size === 0)
+      return errorReply(request.id, failure('UNAVAILABLE', 'this node holds no replica and knows no range'))
     return {
       kind: 'routes',
       id: request.id,

@@ -1,0 +1,179 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Logger } from '../../src/base/ports.js'
+import { type ClusterStatus, connect, type Holdfast, initCluster, storedKeyOf } from '../../src/client/index.js'
+import { type NodeOptions, type RunningNode, startNode } from '../../src/server/index.js'
+
+/** Waits on a condition that has no event; vitest's own bound ends it. */
+export async function eventually<Value>(attempt: () => Promise<Value | null> | Value | null): Promise<Value> {
+  for (;;) {
+    const value = await attempt()
+    if (value !== null && value !== false) return value
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** Below the ports that systems give to outgoing connections, so that a node that is down finds its own free when it is back. */
+const PORTS = { from: 12_000, to: 32_000, perProcess: 50 } as const
+let portsTaken = 0
+
+export async function freePort(): Promise<number> {
+  const first = (process.pid * PORTS.perProcess) % (PORTS.to - PORTS.from)
+  for (;;) {
+    const port = PORTS.from + ((first + portsTaken++) % (PORTS.to - PORTS.from))
+    if (await isFree(port)) return port
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
+
+export async function freeAddress(): Promise<string> {
+  return `127.0.0.1:${await freePort()}`
+}
+
+/** A log that a test reads. */
+export class Lines implements Logger {
+  readonly all: string[] = []
+
+  log(level: string, message: string): void {
+    this.all.push(`${level}: ${message}`)
+  }
+
+  find(pattern: RegExp): Promise<string> {
+    return eventually(() => this.all.find((line) => pattern.test(line)) ?? null)
+  }
+
+  count(pattern: RegExp): number {
+    return this.all.filter((line) => pattern.test(line)).length
+  }
+}
+
+/** A node of this process: its options survive it, so that it comes back where it was. */
+export class TestNode {
+  readonly directory: string
+  readonly client: string
+  readonly peer: string
+  join: readonly string[]
+  readonly lines = new Lines()
+  /** Why it ended by itself; no test expects that. */
+  readonly deaths: string[] = []
+  #running: RunningNode | null = null
+
+  constructor(options: { directory: string; client: string; peer: string; join?: readonly string[] }) {
+    this.directory = options.directory
+    this.client = options.client
+    this.peer = options.peer
+    this.join = options.join ?? []
+  }
+
+  get id(): number | null {
+    return this.#running?.node ?? null
+  }
+
+  async start(over: Partial<NodeOptions> = {}): Promise<this> {
+    this.#running = await startNode({
+      dataDirectory: this.directory,
+      listen: this.client,
+      peerListen: this.peer,
+      join: this.join,
+      logger: this.lines,
+      fatal: (reason, cause) => {
+        this.deaths.push(`${reason}: ${cause instanceof Error ? cause.stack : cause}`)
+        throw new Error(reason)
+      },
+      ...over,
+    })
+    return this
+  }
+
+  async stop(): Promise<void> {
+    await this.#running?.stop()
+    this.#running = null
+  }
+}
+
+/** Everything a test opens, closed behind it in reverse order. */
+export class Bench {
+  readonly nodes: TestNode[] = []
+  #folder: string | null = null
+  readonly #ends: (() => Promise<unknown>)[] = []
+
+  atEnd(close: () => Promise<unknown>): void {
+    this.#ends.push(close)
+  }
+
+  async folder(): Promise<string> {
+    this.#folder ??= await mkdtemp(join(tmpdir(), 'holdfast-server-'))
+    return this.#folder
+  }
+
+  /** A node that is not started yet. */
+  async node(joins: readonly string[] = []): Promise<TestNode> {
+    const directory = join(await this.folder(), `data-${this.nodes.length + 1}`)
+    const node = new TestNode({ directory, client: await freeAddress(), peer: await freeAddress(), join: joins })
+    this.nodes.push(node)
+    return node
+  }
+
+  /** Nodes that know each other and run, before `init`. */
+  async unborn(count: number): Promise<TestNode[]> {
+    const nodes: TestNode[] = []
+    for (let i = 0; i < count; i++) nodes.push(await this.node())
+    for (const node of nodes) node.join = nodes.map(({ peer }) => peer)
+    await Promise.all(nodes.map((node) => node.start()))
+    return nodes
+  }
+
+  /** Nodes of one cluster, all of which serve. */
+  async cluster(count: number, splitAt: readonly string[] = []): Promise<TestNode[]> {
+    const nodes = await this.unborn(count)
+    await initCluster(nodes[0]!.client, { splitAt: splitAt.map(storedKeyOf) })
+    const db = await this.connect(nodes)
+    await serving(db, { nodes: count, ranges: 2 + splitAt.length })
+    return nodes
+  }
+
+  async connect(nodes: readonly TestNode[]): Promise<Holdfast> {
+    const db = await connect({ endpoints: nodes.map(({ client }) => client), deadlineMs: 30_000 })
+    this.atEnd(() => db.close())
+    return db
+  }
+
+  async clear(): Promise<void> {
+    for (const end of this.#ends.splice(0).reverse()) await end()
+    const nodes = this.nodes.splice(0)
+    await Promise.all(nodes.map((node) => node.stop()))
+    if (this.#folder !== null) await rm(this.#folder, { recursive: true })
+    this.#folder = null
+    const deaths = nodes.flatMap((node) => node.deaths)
+    if (deaths.length > 0) throw new Error(`a node died: ${deaths.join('; ')}`)
+  }
+}
+
+/** Resolves once so many nodes answer and so many ranges have leaders. */
+export function serving(db: Holdfast, expected: { nodes: number; ranges: number }): Promise<ClusterStatus> {
+  return eventually(async () => {
+    const status = await db.status()
+    const isUp = status.nodes.length === expected.nodes && status.nodes.every(({ up }) => up)
+    const isLed = status.ranges.length === expected.ranges && status.ranges.every(({ leader }) => leader !== null)
+    return isUp && isLed ? status : null
+  })
+}
+
+/** What the promise rejects with; an error of its own where it does not. */
+export async function refusal(promise: Promise<unknown>): Promise<{ code?: string; message: string }> {
+  return promise.then(
+    () => {
+      throw new Error('expected a refusal')
+    },
+    (error: { code?: string; message: string }) => error,
+  )
+}
