@@ -39,6 +39,8 @@ export interface FaultPlan {
 }
 
 const kinds: readonly Fault['kind'][] = ['crash', 'pause', 'partition', 'links']
+/** By then an election that a crash set off has mostly ended. */
+const ELECTION_MS = 1_500
 const shapes = ['isolate', 'peers', 'deaf', 'mute', 'pair'] as const
 
 export interface PlanBounds {
@@ -60,7 +62,9 @@ export function drawFaultPlan(random: SeededRandom, { nodes, fromMs, untilMs }: 
     atMs += random.between(0.2, 1.8) * gapMs
     const forMs = Math.round(random.between(100, 4_000))
     if (atMs + forMs >= untilMs) break
-    faults.push(drawFault(random, { kind: random.pick(enabled), atMs: Math.round(atMs), forMs, nodes }))
+    const fault = drawFault(random, { kind: random.pick(enabled), atMs: Math.round(atMs), forMs, nodes })
+    faults.push(fault)
+    if (fault.kind === 'crash' && atMs + ELECTION_MS < untilMs) faults.push(...drawAfterCrash(random, fault, nodes))
     // Some faults overlap with the next one.
     if (random.chance(0.7)) atMs += forMs
   }
@@ -72,6 +76,17 @@ export function drawFaultPlan(random: SeededRandom, { nodes, fromMs, untilMs }: 
     syncMsMax: random.pick([0.5, 1, 5, 20]),
     quality: drawQuality(random, 0.3),
   }
+}
+
+/** Short crashes while the others elect a leader: votes and terms must outlive them. */
+function drawAfterCrash(random: SeededRandom, { atMs }: Fault, nodes: number): Fault[] {
+  const count = random.chance(0.5) ? 0 : 1 + random.below(3)
+  return Array.from({ length: count }, () => ({
+    kind: 'crash',
+    atMs: Math.round(atMs + random.between(0, ELECTION_MS - 200)),
+    forMs: 1 + random.below(150),
+    targets: [1 + random.below(nodes)],
+  }))
 }
 
 function drawFault(

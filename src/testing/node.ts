@@ -15,7 +15,7 @@ import type { SimListener } from './connector.js'
 import { MemoryFiles } from './files.js'
 import type { Place } from './network.js'
 import { ObservedLog } from './observed-log.js'
-import { ProcessEnded, SimProcess } from './process.js'
+import { describeBug, ProcessEnded, SimProcess } from './process.js'
 import type { SeededRandom } from './random.js'
 import type { Scheduler } from './scheduler.js'
 import { MemoryStateDb } from './state-db.js'
@@ -24,7 +24,7 @@ import { MemoryStateDb } from './state-db.js'
 const SEGMENT_BYTES = 256 * 1024
 const STATE_SYNC_EVERY_BYTES = 64 * 1024
 /** Small, so that reads that miss are common. */
-const CACHE_BYTES = 64 * 1024
+const CACHE_BYTES = 1024
 const CACHE_VALUE_BYTES_MAX = 256
 
 /** Who hears what a node does. All calls come from inside the node's turn. */
@@ -116,7 +116,7 @@ export class SimNode {
       scheduler,
       settles: false,
       onFatal: (reason) => observer.failed(this, reason),
-      onBug: (error) => observer.failed(this, describe(error)),
+      onBug: (error) => observer.failed(this, describeBug(error)),
     })
     process.wallOffsetMs = clockOffsetMs
     const life: Life = {
@@ -184,7 +184,7 @@ export class SimNode {
       )
       life.store = store
     } catch (error) {
-      if (this.#life === life) observer.failed(this, error instanceof ProcessEnded ? error.message : describe(error))
+      if (this.#life === life) observer.failed(this, error instanceof ProcessEnded ? error.message : describeBug(error))
     }
   }
 
@@ -229,8 +229,4 @@ export class SimNode {
     const jitterMs = this.#random.next() * this.#options.syncMsMax
     this.#options.scheduler.schedule(latencyMs + jitterMs, () => life?.process.enter(action), true)
   }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -1,4 +1,3 @@
-import { AssertionError } from '../base/assert.js'
 import type { Clock, Fatal } from '../base/ports.js'
 import type { Scheduler } from './scheduler.js'
 
@@ -35,8 +34,10 @@ export class SimProcess {
     this.#scheduler = options.scheduler
     this.#onFatal = options.onFatal
     this.#onBug = options.onBug
-    this.fatal = (reason) => {
-      throw new ProcessEnded(reason)
+    this.fatal = (reason, cause) => {
+      // Thrown through code that ends itself for whatever it catches: the first reason counts.
+      if (cause instanceof ProcessEnded) throw cause
+      throw new ProcessEnded(cause === undefined ? reason : `${reason}: ${describeBug(cause)}`)
     }
     this.clock = this.#makeClock(options.settles)
   }
@@ -111,6 +112,5 @@ export class SimProcess {
 
 /** What a failed assertion or an unexpected error of simulated code says. */
 export function describeBug(error: unknown): string {
-  if (error instanceof AssertionError) return `assertion: ${error.message}\n${error.stack ?? ''}`
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
