@@ -58,7 +58,7 @@ describe('house rules on text', () => {
   })
 
   it('no source file is longer than a reader can hold', () => {
-    const LINES_MAX = 450
+    const LINES_MAX = 500
     const wrong = readSources('src', 'cli')
       .map((source) => ({ path: source.path, lines: source.text.split('\n').length }))
       .filter(({ lines }) => lines > LINES_MAX)
