@@ -45,7 +45,11 @@ async function fetched(): Promise<string> {
   await mkdir(partial, { recursive: true })
   const npm = process.env.npm_execpath
   const [command, ...first] = npm === undefined ? ['npm'] : [process.execPath, npm]
-  await run(command!, [...first, 'pack', '--loglevel=error', `${PACKAGE}@${VERSION}`, '--pack-destination', partial], partial)
+  await run(
+    command!,
+    [...first, 'pack', '--loglevel=error', `${PACKAGE}@${VERSION}`, '--pack-destination', partial],
+    partial,
+  )
   await run('tar', ['-xzf', `${PACKAGE}-${VERSION}.tgz`], partial)
   await rename(partial, target).catch(async (error: unknown) => {
     await rm(partial, { recursive: true })

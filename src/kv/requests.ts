@@ -118,11 +118,28 @@ export interface ReplyError {
 
 /** `version`: with every reply, the highest version this read saw or this write was given (0: none). */
 export type Reply =
-  | { readonly id: number; readonly version: Version; readonly kind: 'rows'; /** per key asked, null: absent */ readonly rows: readonly (Row | null)[] }
-  | { readonly id: number; readonly version: Version; readonly kind: 'page'; readonly rows: readonly Row[]; /** more rows may follow the last one */ readonly more: boolean }
+  | {
+      readonly id: number
+      readonly version: Version
+      readonly kind: 'rows' /** per key asked, null: absent */
+      readonly rows: readonly (Row | null)[]
+    }
+  | {
+      readonly id: number
+      readonly version: Version
+      readonly kind: 'page'
+      readonly rows: readonly Row[] /** more rows may follow the last one */
+      readonly more: boolean
+    }
   | { readonly id: number; readonly version: Version; readonly kind: 'written'; readonly deleted: readonly boolean[] }
   | { readonly id: number; readonly version: Version; readonly kind: 'split'; readonly child: RangeId }
-  | { readonly id: number; readonly version: Version; readonly kind: 'routes'; readonly routes: readonly Route[]; readonly nodes: readonly NodeInfo[] }
+  | {
+      readonly id: number
+      readonly version: Version
+      readonly kind: 'routes'
+      readonly routes: readonly Route[]
+      readonly nodes: readonly NodeInfo[]
+    }
   | { readonly id: number; readonly version: Version; readonly kind: 'status'; readonly status: NodeStatus }
   | { readonly id: number; readonly version: Version; readonly kind: 'error'; readonly error: ReplyError }
 

@@ -1,5 +1,5 @@
-import type { Generation, Key, RangeId, SessionId, Version } from '../base/ids.js'
 import type { Descriptor, NodeInfo } from '../base/descriptor.js'
+import type { Generation, Key, RangeId, SessionId, Version } from '../base/ids.js'
 import type { SessionTable } from './sessions.js'
 
 /** How a value's bytes are to be read; stored beside it. */
@@ -93,7 +93,11 @@ export interface FailedCondition {
 
 /** What a command did. Remembered per (session, sequence) unless it is a refusal. */
 export type Outcome =
-  | { readonly kind: 'written'; readonly version: Version; /** per delete, in order: was there something */ readonly deleted: readonly boolean[] }
+  | {
+      readonly kind: 'written'
+      readonly version: Version /** per delete, in order: was there something */
+      readonly deleted: readonly boolean[]
+    }
   | { readonly kind: 'conditionFailed'; readonly version: Version; readonly failed: readonly FailedCondition[] }
   | { readonly kind: 'split'; readonly version: Version; readonly child: RangeId }
   | { readonly kind: 'done'; readonly version: Version }
@@ -161,4 +165,3 @@ export interface AppliedEntry {
 export interface Reader {
   latest(key: Key): Stored | null
 }
-

@@ -1,7 +1,7 @@
-import type { LogIndex, RangeId, ReplicaId, StorageId, Term, Version } from '../base/ids.js'
 import type { Span } from '../base/descriptor.js'
-import type { Bookkeeping, JournalRecord, StateRecord, Stored } from '../kv/types.js'
+import type { LogIndex, RangeId, ReplicaId, StorageId, Term, Version } from '../base/ids.js'
 import type { Row } from '../kv/requests.js'
+import type { Bookkeeping, JournalRecord, StateRecord, Stored } from '../kv/types.js'
 import type { Entry, HardState, LogReader } from '../raft/types.js'
 
 // ---- what the room stands on: real ones in files-node.ts and leveldb.ts, simulated ones in src/testing ----
@@ -39,7 +39,10 @@ export interface DbPut {
 export interface StateDb {
   batch(puts: readonly DbPut[], done: (error: Error | null) => void): void
   /** Per seek: the first record with gte <= key < lt, or null. */
-  seek(seeks: readonly { gte: Uint8Array; lt: Uint8Array }[], done: (error: Error | null, found: readonly (DbPut | null)[]) => void): void
+  seek(
+    seeks: readonly { gte: Uint8Array; lt: Uint8Array }[],
+    done: (error: Error | null, found: readonly (DbPut | null)[]) => void,
+  ): void
   /** Up to `limit` records of [gte, lt), in order or reversed. */
   range(
     bounds: { gte: Uint8Array; lt: Uint8Array; reverse: boolean; limit: number; bytesMax: number },
@@ -124,11 +127,23 @@ export interface StateStore {
   logDurable(logBatch: number): void
   /** One page by version: every key's newest record <= at, without tombstones. Waits for what was written before the call. */
   scan(
-    page: { storage: StorageId; span: Span; at: Version; reverse: boolean; limit: number; bytesMax: number; keysOnly: boolean },
+    page: {
+      storage: StorageId
+      span: Span
+      at: Version
+      reverse: boolean
+      limit: number
+      bytesMax: number
+      keysOnly: boolean
+    },
     done: (rows: readonly Row[], more: boolean) => void,
   ): void
   /** Journal records of `range` with from < timestamp <= to, in order. */
-  journal(piece: { range: RangeId; from: Version; to: Version }, each: (record: JournalRecord) => void, done: () => void): void
+  journal(
+    piece: { range: RangeId; from: Version; to: Version },
+    each: (record: JournalRecord) => void,
+    done: () => void,
+  ): void
   /** Everything written before the call is durable when `done` runs (its log batches must become durable meanwhile). */
   sync(done: () => void): void
   /** Written and not yet in LevelDB. */
