@@ -1,18 +1,16 @@
-import type { Descriptor, NodeInfo, Span } from '../base/descriptor.js'
-import type { ClusterId, Generation, Key, LogIndex, NodeId, RangeId, ReplicaId, SessionId, Term } from '../base/ids.js'
-import { META_RANGE } from '../base/ids.js'
-import { DATA_SPAN, META_SPAN } from '../base/keyspace.js'
+import type { Descriptor } from '../base/descriptor.js'
+import type { ClusterId, Key, LogIndex, NodeId, RangeId, Term } from '../base/ids.js'
 import type { Logger } from '../base/ports.js'
-import { ClientCore } from '../client/core.js'
+import type { ClientCore } from '../client/core.js'
 import { HoldfastClient } from '../client/holdfast.js'
 import type { Holdfast } from '../client/types.js'
-import type { Birth } from '../store/factory.js'
+import { birthOf } from './birth.js'
 import { ClusterCheckers } from './checkers/cluster.js'
-import { SimConnector } from './connector.js'
+import { SimClients } from './clients.js'
 import { deepFreeze } from './freeze.js'
-import { calmLink, type LinkQuality, type NetworkCounters, SimNetwork } from './network.js'
+import { calmLink, type LinkQuality, SimNetwork } from './network.js'
 import { type NodeObserver, SimNode } from './node.js'
-import { SimProcess } from './process.js'
+import type { SimProcess } from './process.js'
 import { SeededRandom } from './random.js'
 import { Scheduler } from './scheduler.js'
 import { Trace } from './trace.js'
@@ -55,9 +53,8 @@ export class SimCluster {
   readonly #options: SimClusterOptions
   readonly #cluster: ClusterId
   readonly #nodes: readonly SimNode[]
-  readonly #connectors: SimConnector[] = []
+  readonly #clients: SimClients
   readonly #checkers: ClusterCheckers
-  readonly #clientPlaces: string[] = []
 
   constructor(options: SimClusterOptions) {
     this.#options = options
@@ -68,6 +65,15 @@ export class SimCluster {
     this.#checkers = new ClusterCheckers({
       onFirst: () => this.scheduler.stop(),
       termAt: (node, range, index) => this.node(node).store?.replica(range)?.raft.termAt(index) ?? null,
+    })
+    this.#clients = new SimClients({
+      scheduler: this.scheduler,
+      network: this.network,
+      random: this.random,
+      nodes: () => this.#nodes,
+      freeze: options.freeze ?? false,
+      silenceMs: SILENCE_MS,
+      report: (violation) => this.report(violation),
     })
     const draw = this.random.fork('cluster')
     this.#cluster = Array.from({ length: 32 }, () => draw.below(16).toString(16)).join('') as ClusterId
@@ -80,7 +86,7 @@ export class SimCluster {
 
   /** Where the clients are, for the network. */
   get clientPlaces(): readonly string[] {
-    return this.#clientPlaces
+    return this.#clients.places
   }
 
   /** What must not be and was seen. */
@@ -96,10 +102,6 @@ export class SimCluster {
   /** Entries applied, each counted once for the cluster. */
   get entriesApplied(): number {
     return this.#checkers.applied.count
-  }
-
-  get networkCounters(): Readonly<NetworkCounters> {
-    return this.network.counters
   }
 
   /** Adds to `violations`: for checks that only the caller can make. */
@@ -128,7 +130,7 @@ export class SimCluster {
     if (listener === null) return
     this.trace.event(this.scheduler.nowMs, node.place, 'crash')
     node.crash()
-    for (const connector of this.#connectors) connector.listenerEnded(listener)
+    this.#clients.listenerEnded(listener)
     for (const other of this.#nodes) if (other !== node) this.#tellDown(other, node)
   }
 
@@ -146,8 +148,7 @@ export class SimCluster {
     this.trace.event(this.scheduler.nowMs, node.place, 'pause')
     node.pause()
     this.scheduler.schedule(SILENCE_MS, () => {
-      if (!node.isPaused || node.listener !== listener) return
-      for (const connector of this.#connectors) connector.listenerSilent(listener)
+      if (node.isPaused && node.listener === listener) this.#clients.listenerSilent(listener)
     })
   }
 
@@ -188,35 +189,7 @@ export class SimCluster {
 
   /** The core of the SDK, connected to the simulated cluster as one client process. */
   clientCore(): { core: ClientCore; process: SimProcess } {
-    const place = `client ${this.#clientPlaces.length + 1}`
-    this.#clientPlaces.push(place)
-    const random = this.random.fork(place)
-    const { scheduler, network } = this
-    const process = new SimProcess({
-      scheduler,
-      settles: true,
-      onFatal: (reason) => this.report(`${place} ended itself: ${reason}`),
-      onBug: (error) => this.report(`${place} failed: ${error instanceof Error ? error.stack : error}`),
-    })
-    const connector = new SimConnector({
-      scheduler,
-      network,
-      place,
-      process,
-      listener: (address) => this.#nodes.find((node) => node.info.clientAddress === address)?.listener ?? null,
-      freeze: this.#options.freeze ?? false,
-      silenceMs: SILENCE_MS,
-    })
-    this.#connectors.push(connector)
-    const core = new ClientCore({
-      connector,
-      endpoints: this.#nodes.map((node) => node.info.clientAddress),
-      clock: process.clock,
-      random,
-      defaultDeadlineMs: 5_000,
-      newSessionId: () => sessionId(random),
-    })
-    return { core, process }
+    return this.#clients.make()
   }
 
   // ---- time ----
@@ -290,11 +263,10 @@ export class SimCluster {
   // ---- composition ----
 
   #makeNodes(count: number): SimNode[] {
-    const infos = Array.from({ length: count }, (_, at) => infoOf(at + 1))
-    const birth: Birth = { nodes: infos, ranges: birthRanges(infos, this.#options.splitAt ?? []) }
+    const birth = birthOf({ nodes: count, splitAt: this.#options.splitAt ?? [] })
     const observer = this.#observer()
     const { syncMsMax = 1, clockOffsetsMs = [], logger } = this.#options
-    return infos.map(
+    return birth.nodes.map(
       (info, at) =>
         new SimNode({
           cluster: this.#cluster,
@@ -352,28 +324,4 @@ export class SimCluster {
   #violationText(): string {
     return this.violations.length === 0 ? '' : `; ${this.violations.join('; ')}`
   }
-}
-
-function infoOf(id: number): NodeInfo {
-  return { node: id as NodeId, clientAddress: `node${id}:7400`, peerAddress: `node${id}:7500`, pid: id }
-}
-
-/** The meta range and the data ranges, each with a replica on every node. */
-function birthRanges(nodes: readonly NodeInfo[], splitAt: readonly Key[]): Descriptor[] {
-  const starts = [DATA_SPAN.start, ...splitAt]
-  const spans: Span[] = [META_SPAN, ...starts.map((start, at) => ({ start, end: starts[at + 1] ?? DATA_SPAN.end }))]
-  return spans.map((span, at) => ({
-    range: (META_RANGE + at) as RangeId,
-    span,
-    generation: 1 as Generation,
-    epoch: 0,
-    replicas: nodes.map(({ node }, place) => ({ replica: (place + 1) as ReplicaId, node, role: 'voter' })),
-    nextReplica: (nodes.length + 1) as ReplicaId,
-  }))
-}
-
-const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-
-function sessionId(random: SeededRandom): SessionId {
-  return Array.from({ length: 22 }, () => BASE64URL[random.below(64)]).join('') as SessionId
 }

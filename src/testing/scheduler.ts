@@ -23,11 +23,6 @@ export class Scheduler {
     return this.#nowMs
   }
 
-  /** Events that ran or wait. */
-  get scheduled(): number {
-    return this.#order
-  }
-
   /**
    * Runs `action` after `delayMs` of virtual time. `settles` (default false) is for actions that promise-based code
    * waits for. Returns a function that cancels it.

@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util'
+import { describePlan } from '../../src/testing/fault-plan.js'
 import { describeFailure, type SimulationResult, simulateSeed } from '../../src/testing/simulation.js'
 
 const usage = `usage: npm run sim -- [--seed N | --seeds COUNT --from SEED] [--verbose]
   --seed N       one seed (default 1)
   --seeds COUNT  this many seeds
   --from SEED    the first of them (default 1)
-  --verbose      print the last events of a run that fails, and the plan of each`
+  --verbose      print the plan of each run, and the last events of one that fails`
 
 const { values } = parseArgs({
   options: {
@@ -35,6 +36,7 @@ async function runSeeds(): Promise<number> {
     const result = await simulateSeed({ seed, keepEvents: values.verbose ? 400 : 0 })
     results.push(result)
     console.log(line(result, performance.now() - seedBegan))
+    if (values.verbose && result.violations.length === 0) console.log(describePlan(result.plan))
     if (result.violations.length === 0) continue
     failed++
     console.log(describeFailure(result))
