@@ -48,6 +48,7 @@ export class Reads {
     this.#confirmed.push({ index, reads })
   }
 
+  /** The core can no longer confirm it: this node lost the lead. Confirmed reads stay: they are served once applied. */
   fail(context: number): PendingRead[] {
     const reads = this.#confirming.get(context) ?? []
     this.#confirming.delete(context)
@@ -67,17 +68,14 @@ export class Reads {
     return this.#gone(servable)
   }
 
-  /** Everything not yet confirmed: this node stopped leading. Confirmed reads stay: they are served once applied. */
-  takeUnconfirmed(): PendingRead[] {
-    const reads = [...this.#arrived, ...[...this.#confirming.values()].flat()]
-    this.#arrived = []
-    this.#confirming.clear()
-    return this.#gone(reads)
-  }
-
   /** Everything: this node stops. */
   takeAll(): PendingRead[] {
-    return [...this.takeUnconfirmed(), ...this.takeServable(Number.POSITIVE_INFINITY as LogIndex)]
+    const confirmed = this.#confirmed.flatMap(({ reads }) => reads)
+    const all = [...this.#arrived, ...[...this.#confirming.values()].flat(), ...confirmed]
+    this.#arrived = []
+    this.#confirming.clear()
+    this.#confirmed = []
+    return this.#gone(all)
   }
 
   #gone(reads: PendingRead[]): PendingRead[] {

@@ -388,7 +388,6 @@ export class Store {
       failed(failure('NOT_LEADER', `range ${range} has another leader`, { routes })),
       failed(failure('OUTCOME_UNKNOWN', `range ${range} lost its leader while the write was on its way`, { routes })),
     )
-    this.#requests.refuseReads(replica.reads.takeUnconfirmed(), replica)
   }
 
   #onApplied(replica: Replica, applied: AppliedEntry): void {

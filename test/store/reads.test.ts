@@ -4,7 +4,7 @@ import { limits } from '../../src/base/limits.js'
 import { type PendingRead, Reads } from '../../src/store/reads.js'
 import { Bench } from './bench.js'
 import { Followers, heartbeat } from './followers.js'
-import { Client, DATA, get, put, scan, split, v } from './requests.js'
+import { bytes, Client, DATA, get, k, put, putWrite, scan, split, v, write } from './requests.js'
 
 async function leading() {
   const bench = await Bench.open({ nodes: 3 })
@@ -68,6 +68,29 @@ describe('a read', () => {
     await bench.ask(client, ...reads)
     expect(bench.messagesTo(2, 'heartbeat').length - before).toBe(1)
     expect(client.values(reads[99]!)).toEqual(['before'])
+  })
+
+  it('waits until what was committed before it is applied, also where apply waits for the disk', async () => {
+    const bench = await Bench.open({ cacheBytes: 600 })
+    const client = new Client()
+    await bench.leads(DATA)
+    await bench.ask(client, ...['cold', 'a', 'b', 'c', 'd'].map((key) => put(key, 'x'.repeat(60))), put('a', '1'))
+    await bench.runFor(50)
+    bench.stateGate.close()
+    const ifCold = { kind: 'value', key: k('cold'), codec: 'utf8', value: bytes('x'.repeat(60)) } as const
+    const second = write([putWrite('a', '2')], { conditions: [ifCold] })
+    bench.submit(client, second)
+    await bench.runFor(20)
+    const { raft, applied } = bench.replica(DATA)
+    expect(raft.commit).toBe(applied + 1)
+    const read = get(['a'])
+    bench.submit(client, read)
+    await bench.runFor(20)
+    expect(client.said(read)).toBe('nothing')
+    bench.stateGate.open()
+    await bench.runWhile(() => client.said(read) === 'nothing')
+    expect(client.said(second)).toBe('written')
+    expect(client.values(read)).toEqual(['2'])
   })
 
   it('is refused where a split came between: keys and generation are looked at again', async () => {
@@ -150,7 +173,7 @@ describe('the reads of a range', () => {
     reads.begin(() => true)
     expect(reads.fail(3)).toEqual([full])
     refill()
-    expect(reads.takeUnconfirmed()).toEqual([full])
+    expect(reads.takeAll()).toEqual([full])
     refill()
   })
 
@@ -173,7 +196,7 @@ describe('the reads of a range', () => {
     reads.arrive(open)
     reads.begin(() => true)
     reads.confirm(1, 7 as LogIndex)
-    expect(reads.takeUnconfirmed()).toEqual([open])
+    expect(reads.fail(2)).toEqual([open])
     expect(reads.takeServable(6 as LogIndex)).toEqual([])
     expect(reads.takeServable(7 as LogIndex)).toEqual([confirmed])
     expect(reads.takeServable(8 as LogIndex)).toEqual([])

@@ -4,7 +4,7 @@ import type { Entry } from '../../src/raft/types.js'
 import { encodeCommands } from '../../src/storage/codec/entry.js'
 import type { Checkpoint } from '../../src/storage/types.js'
 import { Bench } from './bench.js'
-import { append } from './followers.js'
+import { append, Followers } from './followers.js'
 import { Client, DATA, get, k, origin, put, v, write } from './requests.js'
 
 /** Checkpoints of the data range in the log, and whether their batch is durable. */
@@ -142,6 +142,23 @@ describe('the place where replay starts', () => {
 })
 
 describe('apply', () => {
+  it('keeps back from the state database what the own log does not have yet, though a majority has', async () => {
+    const bench = await Bench.open({ nodes: 3 })
+    new Followers(bench)
+    await bench.leads(DATA)
+    await bench.runFor(1_000)
+    const client = new Client()
+    expect(bench.state.overlayBytes).toBe(0)
+    bench.logGate.close()
+    await bench.ask(client, put('a', '1'))
+    await bench.runFor(100)
+    expect(client.messages).toEqual([1])
+    expect(bench.state.overlayBytes).toBeGreaterThan(0)
+    bench.logGate.open()
+    await bench.runFor(100)
+    expect(bench.state.overlayBytes).toBe(0)
+  })
+
   it('reads what it knew when it began to fetch the rest, though the cache has let go of it since', async () => {
     const bench = await Bench.open({ cacheBytes: 4_096 })
     const client = new Client()

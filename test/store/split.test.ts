@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { RangeId } from '../../src/base/ids.js'
+import type { Descriptor } from '../../src/base/descriptor.js'
+import { META_RANGE, type RangeId } from '../../src/base/ids.js'
+import { DESCRIPTOR_SPAN, decodeDescriptor } from '../../src/kv/meta.js'
 import type { Route } from '../../src/kv/requests.js'
 import { SimCluster } from '../../src/testing/cluster.js'
 import { Bench } from './bench.js'
@@ -21,6 +23,16 @@ async function cut(bench: Bench, client: Client, at: string, generation = 1): Pr
   const reply = client.reply(request)
   if (reply?.kind !== 'split') throw new Error(`the split was answered by ${client.said(request)}`)
   return reply.child
+}
+
+/** What the meta range has stored. */
+async function descriptorsOf(cluster: SimCluster): Promise<Descriptor[]> {
+  const client = new Client()
+  const stored = { ...scan('', null, { range: META_RANGE }), start: DESCRIPTOR_SPAN.start, end: DESCRIPTOR_SPAN.end }
+  cluster.node(cluster.leaderOf(META_RANGE)!).store!.submit([stored], client)
+  await cluster.runWhile(() => client.reply(stored) === undefined, 1_000)
+  const reply = client.reply(stored)
+  return reply?.kind === 'page' ? reply.rows.map(({ value }) => decodeDescriptor(value)) : []
 }
 
 describe('a split', () => {
@@ -151,6 +163,9 @@ describe('a split', () => {
     await cluster.runFor(3_000)
     const ranges = await cluster.run(() => db.ranges())
     expect(ranges).toHaveLength(10)
+    const published = await descriptorsOf(cluster)
+    expect(published.map(({ range }) => range).sort((a, b) => a - b)).toEqual([1, DATA, ...ids].sort((a, b) => a - b))
+    for (const [at, { span }] of published.entries()) expect(span.end).toBe(published[at + 1]?.span.start ?? null)
     for (const { store } of cluster.nodes) {
       const client = new Client()
       const request = { kind: 'routes', id: 1, deadlineMs: 1_000, from: k(''), limit: 100 } as const
