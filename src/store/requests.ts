@@ -17,6 +17,7 @@ import type {
 import type { Stored } from '../kv/types.js'
 import { contains } from '../range/span.js'
 import type { StateStore } from '../storage/types.js'
+import { ColdReads } from './cold-reads.js'
 import type { IdPool } from './id-pool.js'
 import type { Outbox } from './outbox.js'
 import type { Proposal } from './proposals.js'
@@ -47,9 +48,11 @@ export interface RequestParts {
 /** Takes client requests in: checks them against the range as this node knows it, and queues them at the replica. */
 export class Requests {
   readonly #parts: RequestParts
+  readonly #cold: ColdReads
 
   constructor(parts: RequestParts) {
     this.#parts = parts
+    this.#cold = new ColdReads(parts.state, limits.messageBytesMax)
   }
 
   take(request: Request, sink: ReplySink): void {
@@ -232,7 +235,12 @@ export class Requests {
       key: request.keys[at]!,
       upTo: version,
     }))
-    state.fetch(lookups, (found) => {
+    this.#cold.fetch(lookups, (found) => {
+      if (found === null) {
+        const message = 'the values are larger together than a message holds: ask for fewer keys at once'
+        this.refuse(request, sink, failure('TOO_LARGE', message))
+        return this.#parts.touch(replica)
+      }
       missing.forEach((at, place) => {
         rows[at] = toRow(request.keys[at]!, found[place] ?? null)
       })
@@ -261,7 +269,7 @@ export class Requests {
       limit: Math.min(request.limit, limits.scanRowsMax),
       bytesMax: Math.min(request.bytesMax, limits.scanBytesMax),
     }
-    this.#parts.state.scan(page, (rows, more) => {
+    this.#cold.scan(page, (rows, more) => {
       this.#parts.outbox.reply(sink, { kind: 'page', id: request.id, version: at, rows, more })
       this.#parts.touch(replica)
     })

@@ -1,0 +1,86 @@
+import type { Row } from '../kv/requests.js'
+import type { Stored } from '../kv/types.js'
+import type { StateStore } from '../storage/types.js'
+
+/** Each key or page under way may bring a value of the largest size (1 MiB): so many at once are 64 MiB. */
+export const COLD_READS_OPEN_MAX = 64
+/** Of one request: so that one for many keys leaves room for others. */
+const KEYS_PER_PIECE = 32
+
+type Lookup = Parameters<StateStore['fetch']>[0][number]
+type Page = Parameters<StateStore['scan']>[0]
+
+interface Piece {
+  readonly weight: number
+  start(): void
+}
+
+/**
+ * Client reads that memory can't answer, on their way to the state database. Requests are small and their results may be large,
+ * so it is the results under way that are bounded; what waits are requests, which the client sessions bound.
+ */
+export class ColdReads {
+  readonly #state: Pick<StateStore, 'fetch' | 'scan'>
+  readonly #bytesMax: number
+  readonly #waiting: Piece[] = []
+  #open = 0
+
+  /** `bytesMax`: a request whose values exceed it together is given up: no message could carry them. */
+  constructor(state: Pick<StateStore, 'fetch' | 'scan'>, bytesMax: number) {
+    this.#state = state
+    this.#bytesMax = bytesMax
+  }
+
+  /** Null: the values are larger together than `bytesMax`. */
+  fetch(lookups: readonly Lookup[], done: (found: readonly (Stored | null)[] | null) => void): void {
+    this.#fetchFrom([], lookups, 0, done)
+  }
+
+  scan(page: Page, done: (rows: readonly Row[], more: boolean) => void): void {
+    const start = (): void =>
+      this.#state.scan(page, (rows, more) => {
+        done(rows, more)
+        this.#ended(1)
+      })
+    this.#enter({ weight: 1, start })
+  }
+
+  /** One piece after the other, behind what others ask meanwhile. */
+  #fetchFrom(
+    found: readonly (Stored | null)[],
+    lookups: readonly Lookup[],
+    bytes: number,
+    done: (found: readonly (Stored | null)[] | null) => void,
+  ): void {
+    const piece = lookups.slice(found.length, found.length + KEYS_PER_PIECE)
+    const start = (): void =>
+      this.#state.fetch(piece, (more) => {
+        const all = [...found, ...more]
+        const bytesNow = more.reduce((sum, each) => sum + (each?.value?.length ?? 0), bytes)
+        if (bytesNow > this.#bytesMax) done(null)
+        else if (all.length < lookups.length) this.#fetchFrom(all, lookups, bytesNow, done)
+        else done(all)
+        this.#ended(piece.length)
+      })
+    this.#enter({ weight: piece.length, start })
+  }
+
+  #enter(piece: Piece): void {
+    this.#waiting.push(piece)
+    this.#maybeStart()
+  }
+
+  #ended(weight: number): void {
+    this.#open -= weight
+    this.#maybeStart()
+  }
+
+  #maybeStart(): void {
+    for (let piece = this.#waiting[0]; piece !== undefined; piece = this.#waiting[0]) {
+      if (this.#open + piece.weight > COLD_READS_OPEN_MAX) return
+      this.#waiting.shift()
+      this.#open += piece.weight
+      piece.start()
+    }
+  }
+}
