@@ -53,7 +53,13 @@ const sizes = {
   'grpc.enable_channelz': 0,
 }
 
-export const serverOptions: grpc.ServerOptions = { ...sizes, 'grpc.max_concurrent_streams': 1_024 }
+export const serverOptions: grpc.ServerOptions = {
+  ...sizes,
+  'grpc.max_concurrent_streams': 1_024,
+  // Who opens a connection and speaks no HTTP/2, or was told to go and stays, answers no ping: its place is given free.
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+}
 
 export const channelOptions: grpc.ChannelOptions = {
   ...sizes,

@@ -7,7 +7,13 @@ import { limits } from '../../src/base/limits.js'
 import type { Holdfast } from '../../src/client/index.js'
 import { COLD_READS_OPEN_MAX } from '../../src/store/cold-reads.js'
 import { REPLY_BYTES_MAX } from '../../src/transport/client-session.js'
-import { adminMethods, keyValueMethods, peerMethods, streamMethods } from '../../src/transport/methods.js'
+import {
+  adminMethods,
+  keyValueMethods,
+  peerMethods,
+  serverOptions,
+  streamMethods,
+} from '../../src/transport/methods.js'
 import { encodeRequests } from '../../src/transport/wire/request-encoder.js'
 import { get, key, rawStream, unaryCall } from '../transport/support.js'
 import { Bench, refusal, type TestNode } from './support.js'
@@ -158,6 +164,24 @@ describe.each(['client', 'peer'] as const)('on the %s port', (which) => {
     expect(error).toMatchObject({ code: grpc.status.RESOURCE_EXHAUSTED })
     expect(error?.details).toContain(`${limits.messageBytesMax + 1} vs ${limits.messageBytesMax}`)
   })
+})
+
+test('connections that say nothing, or stay when told to go, are ended by pings', async () => {
+  expect(serverOptions).toMatchObject({ 'grpc.keepalive_time_ms': 30_000, 'grpc.keepalive_timeout_ms': 20_000 })
+  const hasty = { ...serverOptions, 'grpc.keepalive_time_ms': 50, 'grpc.keepalive_timeout_ms': 50 }
+  const server = new grpc.Server(hasty)
+  const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure())
+  const acceptor = net.createServer((socket) => injector.injectConnection(socket.on('error', () => {})))
+  await new Promise<void>((resolve) => acceptor.listen(0, '127.0.0.1', resolve))
+  const address = `127.0.0.1:${(acceptor.address() as net.AddressInfo).port}`
+  for (const bytes of [Buffer.alloc(0), openings.find(([name]) => name === 'a frame of 16 MiB')![1]]) {
+    const socket = await dial(address)
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+    socket.write(bytes)
+    await closed
+  }
+  acceptor.close()
+  server.forceShutdown()
 })
 
 describe('a client that never reads', () => {
