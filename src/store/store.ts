@@ -243,14 +243,14 @@ export class Store {
    * 4. Hand the batch of all ranges to the log: one write, one fsync.
    * 5. Apply what is committed. After 4, because the state batch is tagged with the log batch that holds its entries and goes to
    *    LevelDB only behind it: state that our own log does not cover could not be told from damage after a power cut.
-   * 6. Answer reads whose index is applied, and all waiters, in one message per client.
+   * 6. Answer reads whose index is applied, and all waiters, in one message per client. Only then is LevelDB given what has become
+   *    durable: nobody waits for it.
    *
    * What apply has for other nodes (ids for their splits) leaves with the next turn: a peer gets one frame per turn.
    */
   #turn(): void {
     this.#readClocks()
     this.#writer.drainFinished()
-    this.#options.state.logDurable(this.#writer.durable)
     const active = this.#serving ? this.#takeInputs() : []
     for (const replica of active) this.#propose(replica)
     this.#outbox.flushMessages(this.#options.transport)
@@ -259,6 +259,7 @@ export class Store {
     if (this.#serving) this.#stateSync.maybeStart(this.#options.stateSyncEveryBytes)
     if (this.#stopped) this.#refuseArrived()
     this.#outbox.flushReplies()
+    this.#options.state.logDurable(this.#writer.durable)
     if (this.#outbox.hasMessages) this.#wake()
   }
 
