@@ -107,6 +107,19 @@ export interface StateBatch {
   readonly journals: readonly { readonly range: RangeId; readonly record: JournalRecord }[]
 }
 
+/** The newest record of a key up to a version. */
+export interface Lookup {
+  readonly storage: StorageId
+  readonly key: string
+  readonly upTo: Version
+}
+
+/** One of the two is called, once. */
+export interface PreparedFetch {
+  start(done: (found: readonly (Stored | null)[]) => void): void
+  drop(): void
+}
+
 export interface StateStore {
   /**
    * Latest record by entry order without I/O, from cache or overlay. null: known to be absent. undefined: unknown, fetch it.
@@ -117,10 +130,9 @@ export interface StateStore {
    * Latest records by entry order with version <= upTo (what this range has applied): during replay LevelDB may hold later ones.
    * Fills the cache where nothing was written meanwhile.
    */
-  fetch(
-    lookups: readonly { storage: StorageId; key: string; upTo: Version }[],
-    done: (found: readonly (Stored | null)[]) => void,
-  ): void
+  fetch(lookups: readonly Lookup[], done: (found: readonly (Stored | null)[]) => void): void
+  /** A fetch as of now that reads when it is started: what is written until then does not show, and keeps its place in the cache. */
+  prepareFetch(lookups: readonly Lookup[]): PreparedFetch
   /** Takes an applied batch: visible to peek and fetch at once. Goes to LevelDB once log batch `needsLogBatch` is durable. */
   write(batch: StateBatch, needsLogBatch: number): void
   /** Log batches up to `logBatch` are durable. */

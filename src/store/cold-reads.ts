@@ -1,13 +1,12 @@
 import type { Row } from '../kv/requests.js'
 import type { Stored } from '../kv/types.js'
-import type { StateStore } from '../storage/types.js'
+import type { Lookup, PreparedFetch, StateStore } from '../storage/types.js'
 
 /** Each key or page under way may bring a value of the largest size (1 MiB): so many at once are 64 MiB. */
 export const COLD_READS_OPEN_MAX = 64
 /** Of one request: so that one for many keys leaves room for others. */
 const KEYS_PER_PIECE = 32
 
-type Lookup = Parameters<StateStore['fetch']>[0][number]
 type Page = Parameters<StateStore['scan']>[0]
 
 interface Piece {
@@ -15,25 +14,36 @@ interface Piece {
   start(): void
 }
 
+/** A request's keys, as of when it came: writes until they are read must not be covered up by what is found. */
+interface Prepared {
+  readonly weight: number
+  readonly fetch: PreparedFetch
+}
+
 /**
  * Client reads that memory can't answer, on their way to the state database. Requests are small and their results may be large,
  * so it is the results under way that are bounded; what waits are requests, which the client sessions bound.
  */
 export class ColdReads {
-  readonly #state: Pick<StateStore, 'fetch' | 'scan'>
+  readonly #state: Pick<StateStore, 'prepareFetch' | 'scan'>
   readonly #bytesMax: number
   readonly #waiting: Piece[] = []
   #open = 0
 
   /** `bytesMax`: a request whose values exceed it together is given up: no message could carry them. */
-  constructor(state: Pick<StateStore, 'fetch' | 'scan'>, bytesMax: number) {
+  constructor(state: Pick<StateStore, 'prepareFetch' | 'scan'>, bytesMax: number) {
     this.#state = state
     this.#bytesMax = bytesMax
   }
 
   /** Null: the values are larger together than `bytesMax`. */
   fetch(lookups: readonly Lookup[], done: (found: readonly (Stored | null)[] | null) => void): void {
-    this.#fetchFrom([], lookups, 0, done)
+    const pieces: Prepared[] = []
+    for (let from = 0; from < lookups.length; from += KEYS_PER_PIECE) {
+      const keys = lookups.slice(from, from + KEYS_PER_PIECE)
+      pieces.push({ weight: keys.length, fetch: this.#state.prepareFetch(keys) })
+    }
+    this.#fetchNext([], pieces, 0, done)
   }
 
   scan(page: Page, done: (rows: readonly Row[], more: boolean) => void): void {
@@ -46,23 +56,25 @@ export class ColdReads {
   }
 
   /** One piece after the other, behind what others ask meanwhile. */
-  #fetchFrom(
+  #fetchNext(
     found: readonly (Stored | null)[],
-    lookups: readonly Lookup[],
+    [piece, ...rest]: readonly Prepared[],
     bytes: number,
     done: (found: readonly (Stored | null)[] | null) => void,
   ): void {
-    const piece = lookups.slice(found.length, found.length + KEYS_PER_PIECE)
+    if (piece === undefined) return done(found)
+    const { weight, fetch } = piece
     const start = (): void =>
-      this.#state.fetch(piece, (more) => {
-        const all = [...found, ...more]
+      fetch.start((more) => {
         const bytesNow = more.reduce((sum, each) => sum + (each?.value?.length ?? 0), bytes)
-        if (bytesNow > this.#bytesMax) done(null)
-        else if (all.length < lookups.length) this.#fetchFrom(all, lookups, bytesNow, done)
-        else done(all)
-        this.#ended(piece.length)
+        if (bytesNow <= this.#bytesMax) this.#fetchNext([...found, ...more], rest, bytesNow, done)
+        else {
+          for (const each of rest) each.fetch.drop()
+          done(null)
+        }
+        this.#ended(weight)
       })
-    this.#enter({ weight: piece.length, start })
+    this.#enter({ weight, start })
   }
 
   #enter(piece: Piece): void {

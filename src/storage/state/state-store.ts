@@ -3,7 +3,7 @@ import type { Fatal, Logger } from '../../base/ports.js'
 import type { Row } from '../../kv/requests.js'
 import type { JournalRecord, Stored } from '../../kv/types.js'
 import { decodeJournal } from '../codec/journal.js'
-import type { DbPut, StateBatch, StateDb, StateStore } from '../types.js'
+import type { DbPut, Lookup, PreparedFetch, StateBatch, StateDb, StateStore } from '../types.js'
 import { encodeBatch } from './encode-batch.js'
 import { endOfKey, journalKey, recordKey } from './keys.js'
 import { LatestCache } from './latest-cache.js'
@@ -29,12 +29,6 @@ export interface StateStoreOptions {
 
 export function openStateStore(options: StateStoreOptions): StateStore {
   return new LevelStateStore(options)
-}
-
-interface Lookup {
-  readonly storage: StorageId
-  readonly key: string
-  readonly upTo: Version
 }
 
 class LevelStateStore implements StateStore {
@@ -64,11 +58,17 @@ class LevelStateStore implements StateStore {
     return cached !== undefined ? cached : this.#overlay.latest(lookup)
   }
 
+  fetch(lookups: readonly Lookup[], done: (found: readonly (Stored | null)[]) => void): void {
+    this.prepareFetch(lookups).start(done)
+  }
+
   /**
    * What the overlay has is newer than anything LevelDB may show at or below `upTo`: batches go down in the order
    * written, and after a crash a record that LevelDB kept is newer only if replay has not come to it, so above `upTo`.
+   * A key counts as being read from here on, not from the start on: a write in between would otherwise be covered up in the
+   * cache by what it replaced.
    */
-  fetch(lookups: readonly Lookup[], done: (found: readonly (Stored | null)[]) => void): void {
+  prepareFetch(lookups: readonly Lookup[]): PreparedFetch {
     const results: (Stored | null)[] = []
     const missing: { readonly place: number; readonly open: OpenFetch }[] = []
     const seeks: { gte: Uint8Array; lt: Uint8Array }[] = []
@@ -80,16 +80,21 @@ class LevelStateStore implements StateStore {
       missing.push({ place, open: this.#fetches.begin(storage, key) })
       seeks.push({ gte: recordKey(storage, key, upTo), lt: endOfKey(storage, key) })
     }
-    this.#db.seek(seeks, (error, found) => {
-      if (this.#closed) return
-      if (error !== null) this.#fail('reading the state database failed', error)
-      for (const [i, { place, open }] of missing.entries()) {
-        results[place] = this.#verified(found[i] ?? null)
-        if (!open.overtaken) this.#cache.set(open.storage, open.key, results[place])
-        this.#fetches.end(open)
-      }
-      done(results)
-    })
+    const start = (done: (found: readonly (Stored | null)[]) => void): void =>
+      this.#db.seek(seeks, (error, found) => {
+        if (this.#closed) return
+        if (error !== null) this.#fail('reading the state database failed', error)
+        for (const [i, { place, open }] of missing.entries()) {
+          results[place] = this.#verified(found[i] ?? null)
+          if (!open.overtaken) this.#cache.set(open.storage, open.key, results[place])
+          this.#fetches.end(open)
+        }
+        done(results)
+      })
+    const drop = (): void => {
+      for (const { open } of missing) this.#fetches.end(open)
+    }
+    return { start, drop }
   }
 
   write(batch: StateBatch, needsLogBatch: number): void {
