@@ -97,7 +97,10 @@ export class TimerWheel {
       timed.slot = 0
       timed.onDue(nowMs)
     }
-    if (this.#armedCount > 0 && this.#cancelTimer === null) this.#startTimer(this.#nextOccupied())
+    // What was armed just now may have started a timer for itself, later than one that was armed before this walk.
+    if (this.#armedCount === 0) return
+    const next = this.#nextOccupied()
+    if (this.#cancelTimer === null || next < this.#timerSlot) this.#startTimer(next)
   }
 
   /** Unlinks what is due and marks it with slot -1, so that acting on one may still disarm another. */

@@ -39,6 +39,18 @@ describe('the timer wheel', () => {
     )
   })
 
+  it('wakes on time what was armed before another, in its walk, arms itself far ahead', () => {
+    const { clock, wheel } = setUp()
+    const [early, waiting] = [new Alarm(), new Alarm()]
+    wheel.arm(early, clock.nowMs + 8)
+    wheel.arm(waiting, clock.nowMs + 40)
+    const dueMs = clock.nowMs + 40
+    early.action = () => wheel.arm(early, clock.nowMs + 5_000)
+    clock.advance(100)
+    expect(waiting.woken).toHaveLength(1)
+    expect(waiting.woken[0]! - dueMs).toBeLessThanOrEqual(4)
+  })
+
   it('forgets what was disarmed, also by another of the same walk', () => {
     const { clock, wheel } = setUp()
     const alarms = [new Alarm(), new Alarm()]
