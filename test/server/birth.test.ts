@@ -1,11 +1,13 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { silentLogger } from '../../src/base/ports.js'
 import { initCluster, storedKeyOf } from '../../src/client/index.js'
 import { drawBirth } from '../../src/server/birth.js'
+import { Membership } from '../../src/server/membership.js'
 import { newClusterId } from '../../src/server/real-ports.js'
 import { openDataDirectory } from '../../src/storage/data-directory.js'
 import { readIdentity, writeIdentity } from '../../src/storage/identity.js'
 import { callIdentify } from '../../src/transport/peer-calls.js'
-import { Bench, refusal, serving, type TestNode } from './support.js'
+import { Bench, eventually, refusal, serving, type TestNode } from './support.js'
 
 const bench = new Bench()
 afterEach(() => bench.clear())
@@ -103,6 +105,25 @@ describe('init refuses, and makes nothing', () => {
     expect(await clusterOf(node)).toBeNull()
   })
 
+  test('a node whose addresses are not known yet: it is not identified before', async () => {
+    const addresses = { clientAddress: '', peerAddress: '' }
+    const membership = new Membership({
+      identity: { format: 1, cluster: null, node: null, boots: [], birth: null, token: 'f'.repeat(32) },
+      self: () => addresses,
+      join: [],
+      logger: silentLogger,
+      fatal: (reason) => {
+        throw new Error(reason)
+      },
+      save: async () => {},
+      becomeMember: async () => {},
+      admit: () => null,
+    })
+    expect(() => membership.identify()).toThrow(expect.objectContaining({ code: 'UNAVAILABLE' }))
+    Object.assign(addresses, { clientAddress: 'here:1', peerAddress: 'here:2' })
+    expect(membership.identify()).toMatchObject({ cluster: null, ...addresses })
+  })
+
   test('a cut outside the data, naming it', async () => {
     const node = await bench.node()
     await node.start()
@@ -142,6 +163,36 @@ describe('a birth that was written and reached nobody else', () => {
     await late!.start()
     await serving(db, { nodes: 3, ranges: 2 })
     expect([teller!.id, member!.id, late!.id]).toEqual([1, 2, 3])
+  })
+
+  test('is handed on by a member that has it, though the node that was told init is gone', async () => {
+    const nodes = await bench.unborn(3)
+    const [teller, member, late] = nodes
+    const cluster = await dieAfterWriting(teller!, nodes)
+    await late!.stop()
+    await teller!.start()
+    await eventually(async () => (await clusterOf(member!)) === cluster)
+    await teller!.stop()
+    late!.join = []
+    await late!.start()
+    const db = await bench.connect([member!, late!])
+    await db.put('a', 1)
+    expect(late!.id).toBe(3)
+  })
+
+  test('finds a member that came back at another address: it asks to join, and is who it was made to be', async () => {
+    const nodes = await bench.unborn(3)
+    const [teller, member, late] = nodes
+    const cluster = await dieAfterWriting(teller!, nodes)
+    await late!.stop()
+    await teller!.start()
+    await eventually(async () => (await clusterOf(member!)) === cluster)
+    const moved = await bench.node([member!.peer])
+    Object.assign(moved, { directory: late!.directory })
+    await moved.start()
+    expect(await eventually(() => moved.id)).toBe(3)
+    const db = await bench.connect([teller!, moved])
+    await serving(db, { nodes: 3, ranges: 2 })
   })
 
   test('a member that was told another init meanwhile is named as missing, and stays in its own cluster', async () => {
