@@ -17,7 +17,8 @@ export class MetaIndex {
     if (contains(DESCRIPTOR_SPAN, record.key)) {
       const descriptor = decodeDescriptor(record.value)
       this.#ranges.insert(descriptor)
-      this.#byId.set(descriptor.range, descriptor)
+      // At a start they come in key order: where a split is indexed by half, the undivided range stands behind its own first half.
+      if (!this.has(descriptor)) this.#byId.set(descriptor.range, descriptor)
     } else if (contains(NODE_SPAN, record.key)) {
       const node = decodeNode(record.value)
       this.#nodes.set(node.node, node)

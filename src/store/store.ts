@@ -141,6 +141,8 @@ export class Store {
         this.#active.add(replica)
         this.#clocksNeeded = Math.max(this.#clocksNeeded, (replica.descriptor.replicas.length >> 1) + 1)
       }
+      // Without a replica it gives no versions, but clients take over what its hello says.
+      if (replicas.length === 0) this.#clocksNeeded = (this.#nodes.size >> 1) + 1
       for (const node of this.#index.nodes) this.nodeSeen(node)
       this.#serving = true
       this.#ticker.start()

@@ -26,6 +26,8 @@ export interface BenchOptions {
   readonly seed?: number
   /** Of the cluster; the store is node 1, the others are played by the test. Default 1. */
   readonly nodes?: number
+  /** The store is a node without replicas beside those. Default false. */
+  readonly router?: boolean
   /** Where the data ranges are cut apart. */
   readonly splitAt?: readonly string[]
   readonly stateSyncEveryBytes?: number
@@ -179,7 +181,7 @@ export class Bench {
     const { onApplied, stateSyncEveryBytes = 1_000_000_000 } = this.#options
     const store = new Store({
       cluster: '0'.repeat(32) as ClusterId,
-      self: this.#birth.nodes[0]!,
+      self: this.#options.router ? infoOf(this.#birth.nodes.length + 1) : this.#birth.nodes[0]!,
       boot: this.#random.id() as BootId,
       birth: this.#birth,
       log,
@@ -289,11 +291,12 @@ export class Bench {
   }
 }
 
+function infoOf(id: number): NodeInfo {
+  return { node: id as NodeId, clientAddress: `node${id}:7400`, peerAddress: `node${id}:7500`, pid: id }
+}
+
 function birthOf(count: number, splitAt: readonly string[]) {
-  const nodes = Array.from({ length: count }, (_, at): NodeInfo => {
-    const node = (at + 1) as NodeId
-    return { node, clientAddress: `node${node}:7400`, peerAddress: `node${node}:7500`, pid: node }
-  })
+  const nodes = Array.from({ length: count }, (_, at) => infoOf(at + 1))
   const starts = [DATA_SPAN.start, ...splitAt.map(k)]
   const spans: Span[] = [META_SPAN, ...starts.map((start, at) => ({ start, end: starts[at + 1] ?? DATA_SPAN.end }))]
   const ranges = spans.map(

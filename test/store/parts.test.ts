@@ -186,6 +186,13 @@ describe('the meta index', () => {
     }
   })
 
+  it('keeps the newer descriptor of a range, though an older one is read behind it', () => {
+    const index = new MetaIndex()
+    const left = descriptor(5, { span: { start: k('a'), end: k('g') }, generation: 2 as Generation })
+    for (const each of [left, descriptor(5)]) indexed(index, each)
+    expect(index.has(left)).toBe(true)
+  })
+
   it('tells of a node when its record comes, and has it with this address and process only', () => {
     const index = new MetaIndex()
     expect(index.applied({ key: nodeKey(7 as NodeId), value: encodeMeta(info(7)) })).toEqual(info(7))

@@ -58,6 +58,18 @@ describe('versions', () => {
     expect(versionMs(bench.store.hello().version) - EPOCH_MS).toBeLessThan(10_000)
   })
 
+  it('a node without replicas that starts an hour ahead tells its clients nothing of that hour', async () => {
+    const bench = await Bench.open({ nodes: 3, router: true, clockOffsetMs: HOUR_MS })
+    expect(bench.store.hello().version).toBe(0)
+    bench.receive(1)
+    await bench.runFor(10)
+    expect(bench.store.hello().version).toBe(0)
+    bench.receive(2)
+    await bench.runFor(10)
+    expect(versionMs(bench.store.hello().version) - EPOCH_MS).toBeLessThan(1_000)
+    expect(versionMs(bench.store.hello().version)).toBeGreaterThanOrEqual(EPOCH_MS)
+  })
+
   it('go on when the own clock jumps, and by no more than a tenth faster', async () => {
     const bench = await Bench.open()
     const client = new Client()
