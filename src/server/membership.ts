@@ -70,9 +70,12 @@ export class Membership {
     return this.#parts.join.filter((address) => address !== this.#parts.self().peerAddress)
   }
 
+  /** Throws UNAVAILABLE while the node's addresses are not known yet: a cluster must not be born with a node that nobody can reach. */
   identify(): NodeIdentification {
     const { cluster, node, token } = this.#identity
-    return { token, cluster, node, pid: process.pid, ...this.#parts.self() }
+    const addresses = this.#parts.self()
+    if (addresses.peerAddress === '') throw new HoldfastError('UNAVAILABLE', 'this node is just starting')
+    return { token, cluster, node, pid: process.pid, ...addresses }
   }
 
   // ---- birth ----
@@ -83,7 +86,6 @@ export class Membership {
       const members = await this.#gather()
       const document = drawBirth(newClusterId(), members, options)
       await this.birth(document)
-      this.#repeat(() => this.#deliverBirth())
     }
     const { cluster, birth } = this.#identity
     return { cluster: cluster!, nodes: birth?.nodes ?? [] }
@@ -136,6 +138,8 @@ export class Membership {
         birth: { nodes: [...nodes], ranges: [...ranges], tokens: [...tokens] },
       }
       await this.#adopt(identity)
+      // Not only by the node that was told `init`: it may be gone for good, or not reach a member that this one does.
+      this.#repeat(() => this.#deliverBirth())
     }
     await this.#becoming
   }
@@ -167,16 +171,17 @@ export class Membership {
 
   /** Sends the document to members that have not taken it yet: the node that was told `init` may have died half way. */
   async #deliverBirth(): Promise<boolean> {
-    const { cluster, birth, node } = this.#identity
-    if (cluster === null || birth === null) return true
-    const document: BirthDocument = { cluster, ...birth }
+    const { birth, node } = this.#identity
     // Who joined later has no tokens: the members themselves see to it.
-    const others = birth.tokens.length === 0 ? [] : birth.nodes.filter((each) => each.node !== node)
-    const delivered = await Promise.all(others.map((each) => this.#deliverTo(each, document)))
+    const others = birth === null || birth.tokens.length === 0 ? [] : birth.nodes.filter((each) => each.node !== node)
+    const delivered = await Promise.all(others.map((each) => this.#deliverTo(each)))
     return delivered.every((each) => each)
   }
 
-  async #deliverTo({ node, peerAddress }: NodeInfo, document: BirthDocument): Promise<boolean> {
+  async #deliverTo({ node, peerAddress }: Pick<NodeInfo, 'node' | 'peerAddress'>): Promise<boolean> {
+    const { cluster, birth } = this.#identity
+    if (cluster === null || birth === null) return true
+    const document: BirthDocument = { cluster, ...birth }
     try {
       const there = await callIdentify(peerAddress, { deadlineMs: IDENTIFY_DEADLINE_MS })
       if (there.cluster === document.cluster) return true
@@ -190,18 +195,30 @@ export class Membership {
     }
   }
 
+  /** Not before the document is on disk here. */
+  async #handOver(to: { node: NodeId; peerAddress: string }): Promise<void> {
+    const isWritten = await this.#becoming?.then(() => true).catch(() => false)
+    if (isWritten && !this.#stopped) await this.#deliverTo(to)
+  }
+
   // ---- joining ----
 
   async join(request: JoinRequest): Promise<JoinAnswer> {
     const { birth, cluster } = this.#identity
-    // A member of the birth that asks to join has not got its document yet, or lost its disk: it gets no second identity here.
-    const member = birth?.nodes.find((each) => each.peerAddress === request.peerAddress)
-    const token = birth?.tokens.find((each) => each.node === member?.node)?.token
-    if (token === undefined) return (await this.#parts.admit(request)) ?? { kind: 'notInitialised' }
-    if (token === request.token) return { kind: 'notInitialised' }
+    const { peerAddress } = request
+    // A member of the birth has not got its document yet, or its old address was tried: told by its token, wherever it is now.
+    const lacking = birth?.tokens.find(({ token }) => token === request.token)
+    if (lacking !== undefined) {
+      void this.#handOver({ node: lacking.node, peerAddress })
+      return { kind: 'notInitialised' }
+    }
+    // One that comes with another token lost its disk: it gets no second identity here.
+    const member = birth?.nodes.find((each) => each.peerAddress === peerAddress)
+    const isKnown = birth?.tokens.some(({ node }) => node === member?.node) ?? false
+    if (!isKnown) return (await this.#parts.admit(request)) ?? { kind: 'notInitialised' }
     throw new HoldfastError(
       'NOT_PERMITTED',
-      `${request.peerAddress} is node ${member?.node} of cluster ${cluster}, but its data directory is another one than ` +
+      `${peerAddress} is node ${member?.node} of cluster ${cluster}, but its data directory is another one than ` +
         'that node was made with: it may have forgotten what it promised and is kept out. Give it the old data directory, ' +
         'or another peer address to join as a new node',
     )
