@@ -53,6 +53,8 @@ export class Store {
   readonly #options: StoreOptions
   readonly #replicas = new Map<RangeId, Replica>()
   readonly #nodes = new Map<NodeId, NodeInfo>()
+  /** Nodes that told of themselves and were not lost since: the index may be older than that. */
+  readonly #met = new Set<NodeId>()
   readonly #index = new MetaIndex()
   readonly #outbox = new Outbox()
   readonly #writer: LogWriter
@@ -143,7 +145,7 @@ export class Store {
       }
       // Without a replica it gives no versions, but clients take over what its hello says.
       if (replicas.length === 0) this.#clocksNeeded = (this.#nodes.size >> 1) + 1
-      for (const node of this.#index.nodes) this.nodeSeen(node)
+      for (const node of this.#index.nodes) this.#nodeTold(node)
       this.#serving = true
       this.#ticker.start()
       this.#wake()
@@ -188,13 +190,28 @@ export class Store {
 
   /** The transport lost its connection to a node. */
   peerDown(node: NodeId): void {
+    this.#met.delete(node)
     for (const replica of this.#replicas.values()) {
       const peer = replica.descriptor.replicas.find((each) => each.node === node)
       if (peer !== undefined) replica.raft.unreachable(peer.replica)
     }
   }
 
+  /** A node said itself who and where it is. */
   nodeSeen(info: NodeInfo): void {
+    this.#met.add(info.node)
+    this.#takeNode(info)
+  }
+
+  /**
+   * The index says where a node is, perhaps from before it moved: a node that is here would be dialled in the wrong place, and
+   * then hear of no leader whom it could tell.
+   */
+  #nodeTold(info: NodeInfo): void {
+    if (!this.#met.has(info.node)) this.#takeNode(info)
+  }
+
+  #takeNode(info: NodeInfo): void {
     const known = this.#nodes.get(info.node)
     const same =
       known?.clientAddress === info.clientAddress && known.peerAddress === info.peerAddress && known.pid === info.pid
@@ -397,7 +414,7 @@ export class Store {
     if (replica.range === META_RANGE) {
       for (const record of applied.records) {
         const node = this.#index.applied(record)
-        if (node !== null) this.nodeSeen(node)
+        if (node !== null) this.#nodeTold(node)
       }
     }
     this.#options.onApplied?.(replica, applied)

@@ -234,6 +234,19 @@ describe('joining', () => {
     expect(await join(bench, 'token')).toEqual({ kind: 'redirect', leader: null })
   })
 
+  it('a node is where it says itself, not where an index has it that is older', async () => {
+    const indexed: string[] = []
+    const bench = await Bench.open({
+      nodes: 3,
+      onApplied: (_, { records }) => void indexed.push(...records.map(({ key }) => key)),
+    })
+    new Followers(bench)
+    const moved = { ...info(2), peerAddress: 'elsewhere:7500' }
+    bench.store.nodeSeen(moved)
+    await bench.runWhile(() => !indexed.includes(nodeKey(2 as NodeId)))
+    expect(bench.store.node(2 as NodeId)).toEqual(moved)
+  })
+
   it('nodes of the index are known again after a restart, before anybody spoke', async () => {
     const bench = await Bench.open()
     await bench.leads(1)
