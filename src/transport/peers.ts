@@ -15,6 +15,7 @@ export class GrpcPeers implements PeerTransport {
   readonly #random: Random
   readonly #problems: ProblemLog
   readonly #peers = new Map<NodeId, Peer>()
+  #isClosed = false
 
   constructor(options: {
     identity: PeerIdentity
@@ -30,9 +31,9 @@ export class GrpcPeers implements PeerTransport {
     this.#problems = new ProblemLog(options.logger)
   }
 
-  /** Where a node is; dials it at once. A new address replaces the old one, the node itself is passed over. */
+  /** Where a node is; dials it at once. A new address replaces the old one, the node itself is passed over. After the close: nothing. */
   setPeer(info: NodeInfo): void {
-    if (info.node === this.identity.node) return
+    if (this.#isClosed || info.node === this.identity.node) return
     if (this.#peers.get(info.node)?.info.peerAddress === info.peerAddress) return
     this.removePeer(info.node)
     const peer = new Peer({
@@ -61,6 +62,7 @@ export class GrpcPeers implements PeerTransport {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     for (const node of [...this.#peers.keys()]) this.removePeer(node)
   }
 }

@@ -246,6 +246,22 @@ describe('two nodes', () => {
     await sockets.count(4)
   })
 
+  test('nobody is dialled after the close, though a node may still come and say where it is', async () => {
+    const node = await listen(2)
+    const armed: number[] = []
+    const noted: Clock = {
+      ...clock,
+      setTimer(delayMs, action) {
+        armed.push(delayMs)
+        return clock.setTimer(delayMs, action)
+      },
+    }
+    const { peers } = dialler(identity(1, 9), { clock: noted })
+    await peers.close()
+    peers.setPeer(identity(2, node.port).info)
+    expect(armed).toEqual([])
+  })
+
   test('a new address replaces the old one', async () => {
     const old = await listen(2)
     const fresh = await listen(2)
