@@ -4,6 +4,7 @@ import { assert } from '../base/assert.js'
 import type { Descriptor, NodeInfo } from '../base/descriptor.js'
 import { HoldfastError } from '../base/errors.js'
 import type { BootId, ClusterId, Key, NodeId } from '../base/ids.js'
+import { LOG_DIRECTORY } from './log/segments.js'
 import type { Files } from './types.js'
 
 /** One start of the node. `counter` is 1 for the first. */
@@ -70,12 +71,16 @@ const identitySchema = z.strictObject({
 /**
  * null: the directory has no node.json yet.
  *
- * Throws INVALID_ARGUMENT for one that is damaged or of a newer format: it is never overwritten by guesswork, because a
- * node that forgot who it is could vote twice.
+ * Throws INVALID_ARGUMENT for one that is damaged or of a newer format, or that is gone while the node's log is still
+ * there: it is never replaced by guesswork, because a node that forgot who it is could vote twice.
  */
 export async function readIdentity(files: Files): Promise<Identity | null> {
   const bytes = await files.read(FILE)
-  if (bytes === null) return null
+  if (bytes === null) {
+    if ((await files.list(LOG_DIRECTORY)).length > 0)
+      throw refused(`it is missing, but ${LOG_DIRECTORY}/ holds a node's log`)
+    return null
+  }
   const json = parse(Buffer.from(bytes).toString('utf8'))
   if (typeof json.format === 'number' && json.format > FORMAT) {
     throw refused(`it is of format ${json.format}, this program knows up to ${FORMAT}`)
@@ -135,7 +140,7 @@ function parse(text: string): Record<string, unknown> {
 function refused(why: string): HoldfastError {
   return new HoldfastError(
     'INVALID_ARGUMENT',
-    `${FILE} in the data directory is damaged or not readable by this program: ${why}. ` +
+    `${FILE} in the data directory is damaged, missing or not readable by this program: ${why}. ` +
       'It says who this node is, so the node does not start without it: bring the file back, or give the node an empty directory to join anew',
   )
 }

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -88,6 +88,18 @@ describe('a node does not start, and says why', () => {
     await writeFile(file, whole.replace('"node": 1', '"node": 2'))
     const { code, message } = await refusal(node!.start())
     expect([code, message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining('its checksum does not fit')])
+    await writeFile(file, whole)
+    await node!.start()
+  })
+
+  test('a data directory whose node.json is gone; none is made in its place', async () => {
+    const [node] = await bench.cluster(1)
+    await node!.stop()
+    const file = join(node!.directory, 'node.json')
+    const whole = await readFile(file, 'utf8')
+    await rm(file)
+    const { code, message } = await refusal(node!.start())
+    expect([code, message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining('it is missing, but log/ holds')])
     await writeFile(file, whole)
     await node!.start()
   })
