@@ -52,9 +52,9 @@ export class IdPool {
     this.#ask(this.#request, IDS_PER_REQUEST)
   }
 
-  /** An answer to an older request is used too: whatever the counter gave is ours. */
+  /** An answer to an older request is used too: whatever the counter gave is ours. A node that can't may speak before the one that can. */
   allocated(request: number, first: number | null): void {
-    if (!this.#unanswered.delete(request) || first === null) return
+    if (first === null || !this.#unanswered.delete(request)) return
     for (let at = 0; at < IDS_PER_REQUEST; at++) this.#ids.push((first + at) as RangeId)
     while (this.#waiting.length > 0 && this.#ids.length > 0) this.#waiting.shift()!.use(this.#ids.shift()!)
   }

@@ -118,6 +118,14 @@ describe('the pool of range ids', () => {
     expect(asked).toHaveLength(2)
   })
 
+  it('of several nodes that were asked, the one that can counts, though another said first that it can not', () => {
+    const { ids, asked, got, take } = pool()
+    take()
+    ids.allocated(asked[0]!, null)
+    ids.allocated(asked[0]!, 10)
+    expect(got).toEqual([10])
+  })
+
   it('refuses who has waited past his deadline, and beyond its bound who comes', () => {
     const { ids, asked, got, take } = pool()
     take(50)
