@@ -171,6 +171,15 @@ describe('a log that was damaged or torn', () => {
     }
   })
 
+  it('refuses a log that lost all it held, where its number says that it held something', async () => {
+    const image = new Map([['log/0000000007.seg', new Uint8Array(SEGMENT_BYTES)]])
+    await expect(open(image)).rejects.toThrow(
+      /0000000007\.seg at offset 0 holds nothing, though older segments were freed/,
+    )
+    const first = new Map([['log/0000000001.seg', new Uint8Array(SEGMENT_BYTES)]])
+    expect((await open(first)).contents).toEqual(empty)
+  })
+
   it('refuses a sector lost from a batch that has a successor, in the same segment and in the next one', async () => {
     for (const lost of [0, 8, 16, 24, 32, 40]) {
       const torn = change(written.images[3]!, FIRST, (bytes) => {

@@ -95,6 +95,11 @@ class Scan {
   /** Nothing that may have been acknowledged is missing at the end of the log. Tells what is cut off. */
   checkEnd(): string | null {
     for (const { path, flaw } of this.#flaws) if (!flaw.unwritten) throw damaged(path, flaw.at, flaw.what)
+    const oldest = this.segments[0]
+    // An older segment is removed only once a later one holds a batch.
+    if (this.last === null && oldest !== undefined && oldest.sequence > 1) {
+      throw damaged(oldest.path, 0, 'holds nothing, though older segments were freed')
+    }
     const gap = this.contents.firstGap()
     if (gap !== null) {
       const entries = `entries ${gap.from} to ${gap.to} of range ${gap.range}`
@@ -142,8 +147,8 @@ async function settle(options: LogOptions, scan: Scan): Promise<Recovery> {
   const { contents, last } = scan
   const cut = scan.checkEnd()
   const kept = last === null ? [] : scan.segments.filter(({ sequence }) => sequence <= last.segment.sequence)
-  // A segment without a whole batch holds nothing: it was made ahead of need.
-  for (const segment of scan.segments.slice(kept.length)) {
+  // A segment without a whole batch holds nothing: it was made ahead of need. The first goes last: alone, a later one is damage.
+  for (const segment of scan.segments.slice(kept.length).reverse()) {
     await segment.file.close()
     await files.remove(segment.path)
   }
