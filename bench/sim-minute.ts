@@ -2,6 +2,7 @@ import { type SimulationResult, simulateSeed } from '../src/testing/simulation.j
 
 /** The bar: one core simulates a minute of three nodes and three data ranges within this. */
 const SECONDS_MAX = 2
+const FIRST_SEED = 1
 const SEEDS = [101, 102, 103]
 const MINUTE_MS = 60_000
 /** Four clients pause up to this long between two calls: about 2,000 calls a minute. */
@@ -22,17 +23,17 @@ async function measure(seed: number): Promise<Measured> {
   return { seed, virtualMs: result.virtualMs, tookMs, acknowledged: result.acknowledged }
 }
 
-console.log('a simulated minute of 3 nodes and 3 data ranges, faults and checkers included, after a warm-up')
-// The first seconds of any process go to compiling.
-await simulateSeed({ seed: 1, faultyMs: 10_000 })
-const perMinute: number[] = []
-for (const seed of SEEDS) {
-  const { virtualMs, tookMs, acknowledged } = await measure(seed)
+console.log('a simulated minute of 3 nodes and 3 data ranges, faults and checkers included')
+const show = (name: string, { virtualMs, tookMs, acknowledged }: Measured): number => {
   const seconds = (tookMs / 1000) * (MINUTE_MS / virtualMs)
-  perMinute.push(seconds)
   const simulated = `${(virtualMs / 1000).toFixed(1)} s simulated`
-  console.log(`seed ${seed}: ${seconds.toFixed(2)} s per minute (${simulated}, ${acknowledged} acknowledged calls)`)
+  console.log(`${name}: ${seconds.toFixed(2)} s per minute (${simulated}, ${acknowledged} acknowledged calls)`)
+  return seconds
 }
+// The first run of a process goes to compiling as much as to simulating: shown, and not held against the bar.
+show(`seed ${FIRST_SEED}, the process's first run`, await measure(FIRST_SEED))
+const perMinute: number[] = []
+for (const seed of SEEDS) perMinute.push(show(`seed ${seed}`, await measure(seed)))
 const worst = Math.max(...perMinute)
 console.log(`${worst <= SECONDS_MAX ? 'OK' : 'TOO SLOW'}: worst ${worst.toFixed(2)} s, bar ${SECONDS_MAX} s`)
 process.exitCode = worst <= SECONDS_MAX ? 0 : 1

@@ -28,6 +28,9 @@ export class LogClock {
   readonly #offsetsMs = new Map<NodeId, number>()
   #last: { readonly logMs: number; readonly monotonicMs: number } | null = null
 
+  /** The medians of the last reading: a turn asks three times for the same. */
+  #computed: (ClockReading & { readonly lowerMs: number; readonly upperMs: number }) | null = null
+
   /** Clocks known, our own included. */
   get size(): number {
     return this.#offsetsMs.size + 1
@@ -36,11 +39,13 @@ export class LogClock {
   /** Another node's wall clock, as its frame carried it, and our monotonic clock when the frame came in. */
   heard(reading: { node: NodeId; wallMs: number; monotonicMs: number }): void {
     this.#offsetsMs.set(reading.node, reading.wallMs - reading.monotonicMs)
+    this.#computed = null
   }
 
   /** The node is no longer of the cluster. */
   forget(node: NodeId): void {
     this.#offsetsMs.delete(node)
+    this.#computed = null
   }
 
   /** Whole milliseconds since the Unix epoch, for `versionAt`. Never less than it said before. */
@@ -73,9 +78,14 @@ export class LogClock {
   }
 
   #medians(own: ClockReading): { lowerMs: number; upperMs: number } {
+    const known = this.#computed
+    if (known !== null && known.wallMs === own.wallMs && known.monotonicMs === own.monotonicMs) return known
     const wallsMs = [own.wallMs]
     for (const offsetMs of this.#offsetsMs.values()) wallsMs.push(offsetMs + own.monotonicMs)
     wallsMs.sort((a, b) => a - b)
-    return { lowerMs: wallsMs[(wallsMs.length - 1) >>> 1]!, upperMs: wallsMs[wallsMs.length >>> 1]! }
+    const lowerMs = wallsMs[(wallsMs.length - 1) >>> 1]!
+    const upperMs = wallsMs[wallsMs.length >>> 1]!
+    this.#computed = { wallMs: own.wallMs, monotonicMs: own.monotonicMs, lowerMs, upperMs }
+    return this.#computed
   }
 }
