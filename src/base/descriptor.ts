@@ -6,10 +6,16 @@ export interface Span {
   readonly end: Key | null
 }
 
+/**
+ * 'incoming' and 'outgoing' only stand while a joint change is under way (thesis 4.3): the new voters are voter and incoming,
+ * the old ones voter and outgoing, and both majorities are needed.
+ */
+export type ReplicaRole = 'voter' | 'learner' | 'incoming' | 'outgoing'
+
 export interface ReplicaDescriptor {
   readonly replica: ReplicaId
   readonly node: NodeId
-  readonly role: 'voter' | 'learner'
+  readonly role: ReplicaRole
 }
 
 /** A range as it is known: the authority is the range's own replicated copy; all others are caches, told apart by generation and epoch. */
@@ -31,4 +37,9 @@ export interface NodeInfo {
   readonly clientAddress: string
   readonly peerAddress: string
   readonly pid: number
+}
+
+/** Whether a change of the voters is under way: old and new ones both decide. */
+export function isJoint({ replicas }: Pick<Descriptor, 'replicas'>): boolean {
+  return replicas.some(({ role }) => role === 'incoming' || role === 'outgoing')
 }

@@ -20,7 +20,7 @@ export function pickLink(call: Call, route: CachedRoute, links: Links, nowMs: nu
 }
 
 function votersInTurn(call: Call, route: CachedRoute, links: Links): NodeLink[] {
-  const voters = route.descriptor.replicas.filter((replica) => replica.role === 'voter')
+  const voters = route.descriptor.replicas.filter((replica) => replica.role !== 'learner')
   const found: NodeLink[] = []
   for (let offset = 0; offset < voters.length; offset++) {
     const link = links.forNode(voters[(call.tries + offset) % voters.length]!.node)

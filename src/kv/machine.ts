@@ -1,14 +1,18 @@
 import { assert, assertNever } from '../base/assert.js'
+import type { Descriptor } from '../base/descriptor.js'
 import type { Key, RangeId, Version } from '../base/ids.js'
+import { maxVersion } from '../base/version.js'
 import { Draft } from './draft.js'
 import { keysNeeded } from './needs.js'
 import { isRemembered } from './outcomes.js'
 import { applyAllocate, applyPublish } from './publish.js'
+import { replicasRefusal, withReplicas } from './replicas.js'
 import { SessionTable } from './sessions.js'
 import { cut, splitRefusal } from './split.js'
 import type {
   AppliedEntry,
   Bookkeeping,
+  CollectionFloorCommand,
   Command,
   JournalRecord,
   Origin,
@@ -90,7 +94,7 @@ export class RangeMachine {
     for (const [at, command] of entry.commands.entries()) {
       const origin = 'origin' in command ? command.origin : null
       const answered = origin === null ? null : this.#answer(origin, command.version)
-      const outcome = answered ?? this.#execute(command, { draft, endsEntry: at === entry.commands.length - 1 })
+      const outcome = answered ?? this.#execute(command, { draft, at, of: entry.commands.length })
       if (answered === null && origin !== null && isRemembered(outcome)) {
         this.#sessions.remember(origin, outcome)
         remembered.push({ origin, outcome })
@@ -103,8 +107,11 @@ export class RangeMachine {
       sessionFloor: this.#sessions.floor,
       digest: this.#digestWith(draft.records),
     }
+    const replicas = this.#maybeReplace(entry, outcomes)
     const split = this.#maybeSplit(entry, outcomes)
-    return { records: draft.records, journal: journalOf(entry.timestamp, remembered, draft.records), outcomes, split }
+    const { records } = draft
+    const digest = entry.commands.some(({ kind }) => kind === 'digest') ? this.#bookkeeping.digest : null
+    return { records, journal: journalOf(entry.timestamp, remembered, records), outcomes, split, replicas, digest }
   }
 
   #checkVersions({ timestamp, commands }: AppliableEntry): void {
@@ -128,14 +135,14 @@ export class RangeMachine {
     }
   }
 
-  #execute(command: Command, { draft, endsEntry }: { draft: Draft; endsEntry: boolean }): Outcome {
+  #execute(command: Command, { draft, at, of }: { draft: Draft; at: number; of: number }): Outcome {
     const { descriptor } = this.#bookkeeping
     switch (command.kind) {
       case 'write':
         return applyWrite(command, descriptor, draft)
       case 'split': {
         const { version, child } = command
-        return splitRefusal(command, descriptor, endsEntry) ?? { kind: 'split', version, child }
+        return splitRefusal(command, descriptor, at === of - 1) ?? { kind: 'split', version, child }
       }
       case 'sessionFloor':
         return this.#raiseFloor(command)
@@ -143,6 +150,12 @@ export class RangeMachine {
         return applyPublish(command, descriptor.range, draft)
       case 'allocate':
         return applyAllocate(command, descriptor.range, draft)
+      case 'replicas':
+        return replicasRefusal(command, descriptor, of === 1) ?? { kind: 'done', version: command.version }
+      case 'collectionFloor':
+        return this.#raiseCollectionFloor(command)
+      case 'digest':
+        return { kind: 'done', version: command.version }
       default:
         return assertNever(command)
     }
@@ -152,6 +165,22 @@ export class RangeMachine {
     if (!(floor <= version)) return { kind: 'invalid', reason: 'a session floor must not lie in the future' }
     this.#sessions.raiseFloor(floor)
     return { kind: 'done', version }
+  }
+
+  /** A lower floor than before changes nothing. */
+  #raiseCollectionFloor({ floor, version }: CollectionFloorCommand): Outcome {
+    if (!(floor <= version)) return { kind: 'invalid', reason: 'a collection floor must not lie in the future' }
+    const collectionFloor = maxVersion(floor, this.#bookkeeping.collectionFloor)
+    this.#bookkeeping = { ...this.#bookkeeping, collectionFloor }
+    return { kind: 'done', version }
+  }
+
+  #maybeReplace({ commands }: AppliableEntry, outcomes: readonly Outcome[]): Descriptor | null {
+    const command = commands.at(0)
+    if (command?.kind !== 'replicas' || outcomes.at(0)?.kind !== 'done') return null
+    const descriptor = withReplicas(this.#bookkeeping.descriptor, command)
+    this.#bookkeeping = { ...this.#bookkeeping, descriptor }
+    return descriptor
   }
 
   /**

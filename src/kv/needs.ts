@@ -28,6 +28,9 @@ function addNeeds(command: Command, keys: Set<Key>): void {
       return
     case 'split':
     case 'sessionFloor':
+    case 'replicas':
+    case 'collectionFloor':
+    case 'digest':
       return
     default:
       assertNever(command)

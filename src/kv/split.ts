@@ -1,4 +1,5 @@
 import type { Descriptor } from '../base/descriptor.js'
+import { isJoint } from '../base/descriptor.js'
 import type { Generation, ReplicaId } from '../base/ids.js'
 import { META_RANGE } from '../base/ids.js'
 import { contains } from '../base/span.js'
@@ -15,6 +16,7 @@ export function splitRefusal(command: SplitCommand, descriptor: Descriptor, ends
   if (command.generation !== descriptor.generation) return { kind: 'rangeMoved' }
   if (descriptor.range === META_RANGE) return { kind: 'invalid', reason: 'the meta range never splits' }
   if (!endsEntry) return { kind: 'invalid', reason: 'a split must be the last command of its entry' }
+  if (isJoint(descriptor)) return { kind: 'invalid', reason: 'a range is not split while its voters change' }
   if (command.child === descriptor.range) return { kind: 'invalid', reason: 'a child needs a range id of its own' }
   if (command.at === descriptor.span.start || !contains(descriptor.span, command.at)) {
     return { kind: 'invalid', reason: 'the split key must lie inside the range, behind its first key' }

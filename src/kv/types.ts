@@ -1,5 +1,5 @@
-import type { Descriptor, NodeInfo } from '../base/descriptor.js'
-import type { Generation, Key, RangeId, SessionId, Version } from '../base/ids.js'
+import type { Descriptor, NodeInfo, ReplicaDescriptor } from '../base/descriptor.js'
+import type { Generation, Key, RangeId, ReplicaId, SessionId, Version } from '../base/ids.js'
 import type { SessionTable } from './sessions.js'
 
 /** How a value's bytes are to be read; stored beside it. */
@@ -73,7 +73,42 @@ export interface AllocateCommand {
   readonly token: string | null
 }
 
-export type Command = WriteCommand | SplitCommand | SessionFloorCommand | PublishCommand | AllocateCommand
+/**
+ * The range's replicas from here on. The only command of its entry, which is of kind 'configuration': raft goes by it as soon as
+ * it is in the log (thesis 4.1), the descriptor once it is applied. Only applies on top of the epoch it was made for.
+ */
+export interface ReplicasCommand {
+  readonly kind: 'replicas'
+  readonly version: Version
+  /** The descriptor's epoch and one. */
+  readonly epoch: number
+  readonly replicas: readonly ReplicaDescriptor[]
+  /** Above every replica id ever given in this range. */
+  readonly nextReplica: ReplicaId
+}
+
+/** From here on reads below `floor` are refused, and what only they could see may be deleted. */
+export interface CollectionFloorCommand {
+  readonly kind: 'collectionFloor'
+  readonly version: Version
+  readonly floor: Version
+}
+
+/** Asks every replica what it has written so far: all answer for the same index (AppliedEntry.digest). */
+export interface DigestCommand {
+  readonly kind: 'digest'
+  readonly version: Version
+}
+
+export type Command =
+  | WriteCommand
+  | SplitCommand
+  | SessionFloorCommand
+  | PublishCommand
+  | AllocateCommand
+  | ReplicasCommand
+  | CollectionFloorCommand
+  | DigestCommand
 
 /** The newest record of a key as a reader sees it. A tombstone is `value: null`. */
 export interface Stored {
@@ -140,6 +175,8 @@ export interface Bookkeeping {
   /** Timestamp of the last applied entry. */
   readonly clock: Version
   readonly sessionFloor: Version
+  /** Every version at or above it can be read; below it records that were replaced since may be gone. 0: nothing was collected. */
+  readonly collectionFloor: Version
   /** Gate for changes of what apply means; 1 now. */
   readonly rangeVersion: number
   readonly lineage: readonly LineagePiece[]
@@ -159,6 +196,10 @@ export interface AppliedEntry {
   /** One per command, in order. */
   readonly outcomes: readonly Outcome[]
   readonly split: SplitEffect | null
+  /** The descriptor as changed by a `replicas` command of this entry. */
+  readonly replicas: Descriptor | null
+  /** Bookkeeping.digest as of this entry, if a command of it asked. */
+  readonly digest: number | null
 }
 
 /** What apply may read: by entry order, only keys that `needs` named. */

@@ -44,7 +44,7 @@ const key = z
   .strictObject({ $bytes: z.base64() })
   .transform(({ $bytes }) => Buffer.from($bytes, 'base64').toString('latin1'))
 const nodeInfo = z.strictObject({ node: id, clientAddress: z.string(), peerAddress: z.string(), pid: count })
-const replica = z.strictObject({ replica: id, node: id, role: z.enum(['voter', 'learner']) })
+const replica = z.strictObject({ replica: id, node: id, role: z.enum(['voter', 'learner', 'incoming', 'outgoing']) })
 const descriptor = z.strictObject({
   range: id,
   span: z.strictObject({ start: key, end: key.nullable() }),

@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.js'
-import type { Descriptor, NodeInfo } from '../base/descriptor.js'
+import { type Descriptor, isJoint, type NodeInfo, type ReplicaRole } from '../base/descriptor.js'
 import type { BootId, LogIndex, NodeId, RangeId, ReplicaId, StorageId, Term, Version } from '../base/ids.js'
 import { META_RANGE, NO_INDEX, NO_TERM, NO_VERSION } from '../base/ids.js'
 import { limits } from '../base/limits.js'
@@ -141,9 +141,13 @@ export class ReplicaFactory {
 }
 
 function configurationOf(descriptor: Descriptor): Configuration {
-  const idsOf = (role: 'voter' | 'learner') =>
-    descriptor.replicas.filter((each) => each.role === role).map((each) => each.replica)
-  return { voters: idsOf('voter'), outgoing: [], learners: idsOf('learner') }
+  const idsOf = (...roles: readonly ReplicaRole[]) =>
+    descriptor.replicas.filter(({ role }) => roles.includes(role)).map(({ replica }) => replica)
+  return {
+    voters: idsOf('voter', 'incoming'),
+    outgoing: isJoint(descriptor) ? idsOf('voter', 'outgoing') : [],
+    learners: idsOf('learner'),
+  }
 }
 
 interface OpenParts {
@@ -198,6 +202,7 @@ function bornCheckpoints(parts: OpenParts, known: ReadonlySet<RangeId>): { range
       descriptor,
       clock: NO_VERSION,
       sessionFloor: NO_VERSION,
+      collectionFloor: NO_VERSION,
       rangeVersion: 1,
       lineage: [],
       digest: 0,

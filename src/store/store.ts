@@ -347,7 +347,7 @@ export class Store {
       case 'allocated':
         return this.#ids.allocated(message.request, message.first)
       default:
-        return this.#step(from, message)
+        if ('boot' in message) this.#step(from, message)
     }
   }
 

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.js'
 import type { NodeInfo } from '../base/descriptor.js'
 import type { Clock, Random } from '../base/ports.js'
-import type { PeerMessage } from '../store/ports.js'
+import type { PeerMessage, SnapshotMessage } from '../store/ports.js'
 import { PeerChannel } from './peer-channel.js'
 import type { PeerIdentity } from './peer-types.js'
 import type { ProblemLog } from './problem-log.js'
@@ -13,14 +13,17 @@ const SMALL_TURN_BYTES = 64 * 1024
 /** Bytes given to a connection and not sent yet, above which a turn is dropped. */
 const CONTROL_UNSENT_BYTES_MAX = 4 * 1024 * 1024
 const APPENDS_UNSENT_BYTES_MAX = 16 * 1024 * 1024
+/** A chunk is asked for once the last one has come: more than one per snapshot never waits here. */
+const SNAPSHOTS_UNSENT_BYTES_MAX = 8 * 1024 * 1024
 
-/** One other node: its two connections, and which of them a message takes. */
+/** One other node: its three connections, and which of them a message takes. */
 export class Peer {
   readonly info: NodeInfo
   readonly #identity: PeerIdentity
   readonly #clock: Clock
   readonly #control: PeerChannel
   readonly #appends: PeerChannel
+  readonly #snapshots: PeerChannel
 
   constructor(options: {
     info: NodeInfo
@@ -46,15 +49,18 @@ export class Peer {
     this.#control = channel('control', CONTROL_UNSENT_BYTES_MAX, options.onDown)
     // What went down with this one raft repeats when the next append is refused; the node itself is still there.
     this.#appends = channel('appends', APPENDS_UNSENT_BYTES_MAX, () => {})
+    this.#snapshots = channel('snapshots', SNAPSHOTS_UNSENT_BYTES_MAX, () => {})
   }
 
   get isConnected(): boolean {
     return this.#control.isUp
   }
 
-  send(messages: readonly PeerMessage[]): void {
+  send(all: readonly PeerMessage[]): void {
     if (!this.#control.isUp) return
     const wallMs = this.#clock.wallMs()
+    const messages = this.#sendSnapshots(all, wallMs)
+    if (messages.length === 0) return
     const { bytes, appends } = this.#weigh(messages)
     // Appends follow each other on one connection until the peer has them all: one that overtakes looks like a gap.
     const takesBoth = appends > 0 && this.#appends.isUp && (bytes >= SMALL_TURN_BYTES || !this.#appends.isDrained)
@@ -69,9 +75,18 @@ export class Peer {
     this.#control.maybeSend(encodePeerMessages(rest, wallMs))
   }
 
+  /** Returns what else there is. Snapshots never take another connection: their ends ask again for what was dropped. */
+  #sendSnapshots(messages: readonly PeerMessage[], wallMs: number): readonly PeerMessage[] {
+    const snapshots = messages.filter(isOfSnapshot)
+    if (snapshots.length === 0) return messages
+    this.#snapshots.maybeSend(encodePeerMessages(snapshots, wallMs))
+    return messages.filter((message) => !isOfSnapshot(message))
+  }
+
   close(): void {
     this.#control.close()
     this.#appends.close()
+    this.#snapshots.close()
   }
 
   #weigh(messages: readonly PeerMessage[]): { bytes: number; appends: number } {
@@ -93,4 +108,15 @@ export class Peer {
 
 function hasEntries(message: PeerMessage): message is Extract<PeerMessage, { type: 'append' }> {
   return message.type === 'append' && message.entries.length > 0
+}
+
+const snapshotTypes: readonly string[] = [
+  'snapshotOffer',
+  'snapshotPull',
+  'snapshotChunk',
+  'snapshotRefused',
+] satisfies SnapshotMessage['type'][]
+
+function isOfSnapshot(message: PeerMessage): message is SnapshotMessage {
+  return snapshotTypes.includes(message.type)
 }

@@ -51,6 +51,7 @@ export function bookkeeping(parts: Partial<Bookkeeping> = {}): Bookkeeping {
     descriptor: descriptor(),
     clock: v(0),
     sessionFloor: v(0),
+    collectionFloor: v(0),
     rangeVersion: 1,
     lineage: [],
     digest: 0,

@@ -148,7 +148,14 @@ describe('writes', () => {
 describe('entries', () => {
   test('an entry without commands moves the clock and leaves no journal record', () => {
     const range = new Harness()
-    expect(range.applyAt(9, [])).toEqual({ records: [], journal: null, outcomes: [], split: null })
+    expect(range.applyAt(9, [])).toEqual({
+      records: [],
+      journal: null,
+      outcomes: [],
+      split: null,
+      replicas: null,
+      digest: null,
+    })
     expect(range.machine.bookkeeping).toEqual(bookkeeping({ clock: v(9) }))
   })
 
@@ -183,7 +190,14 @@ describe('at most once', () => {
     expect(outcomes).toEqual([outcomes[0], outcomes[0]])
     expect(records).toHaveLength(1)
     const again = range.apply({ ...first, version: v(3) })
-    expect(again).toEqual({ records: [], journal: null, outcomes: [outcomes[0]], split: null })
+    expect(again).toEqual({
+      records: [],
+      journal: null,
+      outcomes: [outcomes[0]],
+      split: null,
+      replicas: null,
+      digest: null,
+    })
     expect(range.machine.sessions.known(origin('s', 1))).toEqual(outcomes[0])
   })
 
@@ -318,7 +332,7 @@ describe('split', () => {
     const range = new Harness()
     const { outcomes } = range.apply(splitAt(1, 'm', { session: 's' }))
     const again = range.apply(splitAt(2, 'm', { session: 's', child: 8 }))
-    expect(again).toEqual({ records: [], journal: null, outcomes, split: null })
+    expect(again).toEqual({ records: [], journal: null, outcomes, split: null, replicas: null, digest: null })
     expect(range.machine.bookkeeping.descriptor.generation).toBe(2)
   })
 

@@ -20,14 +20,18 @@ export const anyOrigin: fc.Arbitrary<Origin> = fc.record({
   lowest: anyNumber,
 })
 
+const anyReplica = fc.record({
+  replica: anyNumber,
+  node: anyNumber,
+  role: fc.constantFrom('voter', 'learner', 'incoming', 'outgoing'),
+})
+
 export const anyDescriptor = fc.record({
   range: anyNumber,
   span: fc.record({ start: anyKey, end: fc.option(anyKey) }),
   generation: anyNumber,
   epoch: anyNumber,
-  replicas: fc.array(
-    fc.record({ replica: anyNumber, node: anyNumber, role: fc.constantFrom('voter' as const, 'learner' as const) }),
-  ),
+  replicas: fc.array(anyReplica),
   nextReplica: anyNumber,
 }) as unknown as fc.Arbitrary<Descriptor>
 
@@ -79,6 +83,15 @@ export const anyCommand = fc.oneof(
     count: anyNumber,
     token: fc.option(fc.string({ unit: 'grapheme' })),
   }),
+  fc.record({
+    kind: fc.constant('replicas'),
+    version: anyVersion,
+    epoch: anyNumber,
+    replicas: fc.array(anyReplica, { maxLength: 5 }),
+    nextReplica: anyNumber,
+  }),
+  fc.record({ kind: fc.constant('collectionFloor'), version: anyVersion, floor: anyVersion }),
+  fc.record({ kind: fc.constant('digest'), version: anyVersion }),
 ) as unknown as fc.Arbitrary<Command>
 
 export const anyRecord: fc.Arbitrary<StateRecord> = fc.record({

@@ -76,7 +76,15 @@ export function checkpoint(range: number, truncated: { index: number; term: numb
   return {
     replica: 1 as ReplicaId,
     applied: place,
-    bookkeeping: { descriptor, clock, sessionFloor: 0 as Version, rangeVersion: 1, lineage, digest: 2 ** 47 + 1 },
+    bookkeeping: {
+      descriptor,
+      clock,
+      sessionFloor: 0 as Version,
+      collectionFloor: 0 as Version,
+      rangeVersion: 1,
+      lineage,
+      digest: 2 ** 47 + 1,
+    },
     storages: [{ span: { start, end: null }, storage: 3 as StorageId }],
     truncated: place,
   }

@@ -3,7 +3,14 @@ import type { Descriptor, NodeInfo } from '../../src/base/descriptor.js'
 import { errorCodes } from '../../src/base/errors.js'
 import type { BootId, ClusterId, Key, SessionId, Version } from '../../src/base/ids.js'
 import type { NodeStatus, Reply, ReplyError, Request, Route, Row } from '../../src/kv/requests.js'
-import { type Condition, codecs, type FailedCondition, type Origin, type Write } from '../../src/kv/types.js'
+import {
+  type Bookkeeping,
+  type Condition,
+  codecs,
+  type FailedCondition,
+  type Origin,
+  type Write,
+} from '../../src/kv/types.js'
 import type { Entry } from '../../src/raft/types.js'
 import type { PeerMessage } from '../../src/store/ports.js'
 
@@ -39,7 +46,13 @@ export const descriptor: fc.Arbitrary<Descriptor> = record<Descriptor>({
   }),
   generation: branded(count),
   epoch: count,
-  replicas: some(record({ replica: branded(id), node: branded(id), role: fc.constantFrom('voter', 'learner') })),
+  replicas: some(
+    record({
+      replica: branded(id),
+      node: branded(id),
+      role: fc.constantFrom('voter', 'learner', 'incoming', 'outgoing'),
+    }),
+  ),
   nextReplica: branded(id),
 })
 
@@ -157,6 +170,24 @@ const append = fc
         ({ index: previous + 1 + i, term, timestamp, kind, payload }) as unknown as Entry,
     ),
   }))
+const between = { range: branded<never>(id), from: branded<never>(id), to: branded<never>(id) }
+const about = { range: branded<never>(id), replica: branded<never>(id) }
+const entry = record({
+  index: branded<never>(id),
+  term: branded<never>(id),
+  timestamp: version,
+  kind: fc.constantFrom('noop', 'commands', 'configuration'),
+  payload: bytes,
+}) as fc.Arbitrary<Entry>
+const bookkeeping = record<Bookkeeping>({
+  descriptor,
+  clock: version,
+  sessionFloor: version,
+  collectionFloor: version,
+  rangeVersion: count,
+  lineage: some(record({ range: branded<never>(id), to: version })),
+  digest: count,
+})
 const type = <Type extends string>(name: Type) => ({ type: fc.constant(name), ...envelope })
 export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
   fc
@@ -173,4 +204,46 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
   record({ type: fc.constant('report' as const), descriptors: some(descriptor), nodes: some(node) }),
   record({ type: fc.constant('allocate' as const), request: count, count }),
   record({ type: fc.constant('allocated' as const), request: count, first: sometimes(count) }),
+  record({ type: fc.constant('advance' as const), ...between, version }),
+  record({ type: fc.constant('fetchEntry' as const), ...between, index: branded<never>(id), term: branded<never>(id) }),
+  record({
+    type: fc.constant('fetchedEntry' as const),
+    ...between,
+    index: branded<never>(id),
+    entry: fc.constant(null),
+  }),
+  record({ type: fc.constant('fetchedEntry' as const), ...between, entry }).map((message) => ({
+    ...message,
+    index: message.entry.index,
+  })),
+  record({ type: fc.constant('digest' as const), ...between, index: branded<never>(id), digest: count }),
+  record({
+    type: fc.constant('snapshotOffer' as const),
+    ...between,
+    term: branded<never>(count),
+    id: count,
+    index: branded<never>(id),
+    entryTerm: branded<never>(id),
+    timestamp: version,
+    bookkeeping,
+    bytesHint: count,
+  }),
+  record({ type: fc.constant('snapshotPull' as const), ...between, id: count, sequence: id }),
+  record({
+    type: fc.constant('snapshotChunk' as const),
+    ...between,
+    id: count,
+    sequence: id,
+    last: fc.boolean(),
+    bytes,
+  }),
+  record({
+    type: fc.constant('snapshotRefused' as const),
+    ...between,
+    id: count,
+    reason: fc.string({ unit: 'grapheme' }),
+  }),
+  record({ type: fc.constantFrom('absent' as const, 'removed' as const), ...about }),
+  record({ type: fc.constant('place' as const), replica: branded<never>(id), descriptor, nonce: sometimes(count) }),
+  record({ type: fc.constant('vacant' as const), ...about, nonce: count }),
 )

@@ -102,7 +102,7 @@ describe('what is encoded by hand is what the .proto says', () => {
           protocolLowest: 1,
           protocolHighest: number,
           wallMs: number,
-          channel: number % 2 === 0 ? ('control' as const) : ('appends' as const),
+          channel: (['control', 'appends', 'snapshots'] as const)[number % 3]!,
         }
         const asked = through('holdfast.peer.v1.Peer', 'Session', 'request', encodePeerHello(words))
         expect(decodePeerHello(asked)).toEqual(words)

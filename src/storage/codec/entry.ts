@@ -1,11 +1,12 @@
 import { crc32 } from 'node:zlib'
 import { assertNever } from '../../base/assert.js'
-import type { Generation, Key, RangeId, SessionId, Version } from '../../base/ids.js'
+import type { Generation, Key, RangeId, ReplicaId, SessionId, Version } from '../../base/ids.js'
 import type {
   AllocateCommand,
   Command,
   Condition,
   PublishCommand,
+  ReplicasCommand,
   SplitCommand,
   Write,
   WriteCommand,
@@ -19,10 +20,12 @@ import {
   readDescriptor,
   readNode,
   readOrigin,
+  readReplicas,
   SessionNames,
   writeDescriptor,
   writeNode,
   writeOrigin,
+  writeReplicas,
 } from './parts.js'
 
 // Entry payload: format (1), crc32 of all that follows (4), flags and optional fields (head.ts), number of commands,
@@ -32,7 +35,16 @@ const CHECKSUM_AT = 1
 const BODY_AT = 5
 
 /** Kinds as stored; never renumbered. */
-const Kind = { write: 1, split: 2, sessionFloor: 3, publish: 4, allocate: 5 } as const
+const Kind = {
+  write: 1,
+  split: 2,
+  sessionFloor: 3,
+  publish: 4,
+  allocate: 5,
+  replicas: 6,
+  collectionFloor: 7,
+  digest: 8,
+} as const
 const ConditionKind = { version: 0, absent: 1, value: 2 } as const
 const WriteKind = { put: 0, delete: 1 } as const
 const counters: readonly AllocateCommand['counter'][] = ['range', 'node']
@@ -104,6 +116,19 @@ function writeCommand(command: Command): void {
       writer.uint8(command.token === null ? 0 : 1)
       if (command.token !== null) writer.text(command.token)
       return
+    case 'replicas':
+      writeStart(Kind.replicas, command.version, 0)
+      writer.varint(command.epoch)
+      writer.varint(command.nextReplica)
+      writeReplicas(writer, command.replicas)
+      return
+    case 'collectionFloor':
+      writeStart(Kind.collectionFloor, command.version, 0)
+      writer.uint56(command.floor)
+      return
+    case 'digest':
+      writeStart(Kind.digest, command.version, 0)
+      return
     default:
       assertNever(command)
   }
@@ -160,6 +185,12 @@ function readCommand(reader: ByteReader, names: SessionId[]): Command {
       return readPublish(reader, version)
     case Kind.allocate:
       return readAllocate(reader, version)
+    case Kind.replicas:
+      return readReplicasCommand(reader, version)
+    case Kind.collectionFloor:
+      return { kind: 'collectionFloor', version, floor: reader.uint56() as Version }
+    case Kind.digest:
+      return { kind: 'digest', version }
     default:
       throw new UnknownFormatError(`a command of kind ${kind}`)
   }
@@ -228,4 +259,10 @@ function readAllocate(reader: ByteReader, version: Version): AllocateCommand {
   if (counter === undefined) throw new UnknownFormatError(`an id counter with tag ${tag}`)
   const count = reader.varint()
   return { kind: 'allocate', version, counter, count, token: reader.uint8() === 0 ? null : reader.text() }
+}
+
+function readReplicasCommand(reader: ByteReader, version: Version): ReplicasCommand {
+  const epoch = reader.varint()
+  const nextReplica = reader.varint() as ReplicaId
+  return { kind: 'replicas', version, epoch, replicas: readReplicas(reader), nextReplica }
 }

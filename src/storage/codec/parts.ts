@@ -1,5 +1,5 @@
 import { assert } from '../../base/assert.js'
-import type { Descriptor, NodeInfo, ReplicaDescriptor } from '../../base/descriptor.js'
+import type { Descriptor, NodeInfo, ReplicaDescriptor, ReplicaRole } from '../../base/descriptor.js'
 import type { Generation, Key, NodeId, RangeId, ReplicaId, SessionId, Version } from '../../base/ids.js'
 import type { Codec, Origin } from '../../kv/types.js'
 import { codecs } from '../../kv/types.js'
@@ -73,7 +73,8 @@ export function readOrigin(reader: ByteReader, names: SessionId[]): Origin {
   }
 }
 
-const roles: readonly ReplicaDescriptor['role'][] = ['voter', 'learner']
+/** By their tags as stored; never moved. */
+const roles: readonly ReplicaRole[] = ['voter', 'learner', 'incoming', 'outgoing']
 
 export function writeDescriptor(writer: ByteWriter, descriptor: Descriptor): void {
   const { span } = descriptor
@@ -84,8 +85,12 @@ export function writeDescriptor(writer: ByteWriter, descriptor: Descriptor): voi
   writer.varint(descriptor.generation)
   writer.varint(descriptor.epoch)
   writer.varint(descriptor.nextReplica)
-  writer.varint(descriptor.replicas.length)
-  for (const { replica, node, role } of descriptor.replicas) {
+  writeReplicas(writer, descriptor.replicas)
+}
+
+export function writeReplicas(writer: ByteWriter, replicas: readonly ReplicaDescriptor[]): void {
+  writer.varint(replicas.length)
+  for (const { replica, node, role } of replicas) {
     const tag = roles.indexOf(role)
     assert(tag >= 0, 'unknown role', role)
     writer.varint(replica)
@@ -101,6 +106,10 @@ export function readDescriptor(reader: ByteReader): Descriptor {
   const generation = reader.varint() as Generation
   const epoch = reader.varint()
   const nextReplica = reader.varint() as ReplicaId
+  return { range, span: { start, end }, generation, epoch, replicas: readReplicas(reader), nextReplica }
+}
+
+export function readReplicas(reader: ByteReader): ReplicaDescriptor[] {
   const replicas: ReplicaDescriptor[] = []
   for (let left = reader.count(); left > 0; left--) {
     const replica = reader.varint() as ReplicaId
@@ -110,7 +119,7 @@ export function readDescriptor(reader: ByteReader): Descriptor {
     if (role === undefined) throw new UnknownFormatError(`a replica with role ${tag}`)
     replicas.push({ replica, node, role })
   }
-  return { range, span: { start, end }, generation, epoch, replicas, nextReplica }
+  return replicas
 }
 
 export function writeNode(writer: ByteWriter, info: NodeInfo): void {

@@ -6,7 +6,11 @@ import { ANSWER, FRAME, HELLO } from './peer-tags.js'
 import { Reader, WireError } from './reader.js'
 import type { Writer } from './writer.js'
 
-export type PeerChannelKind = 'control' | 'appends'
+/** One connection each: what is large must not hold up elections and acknowledgements. */
+export type PeerChannelKind = 'control' | 'appends' | 'snapshots'
+
+/** By their numbers on the wire. */
+const channels: readonly PeerChannelKind[] = ['control', 'appends', 'snapshots']
 
 /** First words of both ends of a session between nodes. */
 export interface PeerHello {
@@ -53,7 +57,7 @@ function writeHello(writer: Writer, tag: number, hello: PeerHello): void {
   writer.uint(HELLO.protocolLowest, hello.protocolLowest)
   writer.uint(HELLO.protocolHighest, hello.protocolHighest)
   writer.uint(HELLO.wallMs, Math.floor(hello.wallMs))
-  writer.uint(HELLO.channel, hello.channel === 'control' ? 0 : 1)
+  writer.uint(HELLO.channel, channels.indexOf(hello.channel))
   writer.close()
 }
 
@@ -75,7 +79,10 @@ function readHello(reader: Reader): PeerHello {
   }
   reader.leave(outer)
   if (info === null) throw new WireError('a hello says nothing of its node')
-  if (numbers.channel > 1) throw new WireError(`channel ${numbers.channel} is not known, expected 0 or 1`)
+  const channel = channels[numbers.channel]
+  if (channel === undefined) {
+    throw new WireError(`channel ${numbers.channel} is not known, expected 0 to ${channels.length - 1}`)
+  }
   return {
     cluster: clusterOf(cluster),
     info,
@@ -84,6 +91,6 @@ function readHello(reader: Reader): PeerHello {
     protocolLowest: numbers.protocolLowest,
     protocolHighest: numbers.protocolHighest,
     wallMs: numbers.wallMs,
-    channel: numbers.channel === 0 ? 'control' : 'appends',
+    channel,
   }
 }

@@ -1,4 +1,4 @@
-import type { Descriptor, NodeInfo, ReplicaDescriptor } from '../../base/descriptor.js'
+import type { Descriptor, NodeInfo, ReplicaDescriptor, ReplicaRole } from '../../base/descriptor.js'
 import type { ClusterId, Generation, Key, NodeId, RangeId, ReplicaId } from '../../base/ids.js'
 import type { Codec } from '../../kv/types.js'
 import { type Reader, WireError } from './reader.js'
@@ -18,6 +18,7 @@ const DESCRIPTOR = {
 
 /** By their numbers on the wire. */
 const codecs: readonly Codec[] = ['bytes', 'utf8', 'json', 'msgpack']
+const roles: readonly ReplicaRole[] = ['voter', 'learner', 'incoming', 'outgoing']
 
 const ADDRESS_CHARACTERS_MAX = 300
 
@@ -96,7 +97,7 @@ export function writeDescriptor(writer: Writer, tag: number, descriptor: Descrip
     writer.open(DESCRIPTOR.replicas)
     writer.uint(REPLICA.replica, replica)
     writer.uint(REPLICA.node, node)
-    writer.uint(REPLICA.role, role === 'voter' ? 0 : 1)
+    writer.uint(REPLICA.role, roles.indexOf(role))
     writer.close()
   }
   writer.uint(DESCRIPTOR.nextReplica, descriptor.nextReplica)
@@ -146,10 +147,26 @@ function readReplica(reader: Reader): ReplicaDescriptor {
     else reader.skip()
   }
   reader.leave(outer)
-  if (role > 1) throw new WireError(`replica role ${role} is not known, expected 0 or 1`)
+  const known = roles[role]
+  if (known === undefined) {
+    throw new WireError(`replica role ${role} is not known, expected 0 to ${roles.length - 1}`)
+  }
   return {
     replica: idOf<ReplicaId>(replica, 'replica id'),
     node: idOf<NodeId>(node, 'node id'),
-    role: role === 0 ? 'voter' : 'learner',
+    role: known,
   }
+}
+
+/** A message of integers only, given in the order of `tags`; those left out are 0. */
+export function readNumbers(reader: Reader, tags: readonly number[]): number[] {
+  const outer = reader.enter()
+  const numbers = tags.map(() => 0)
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    const at = tags.indexOf(tag)
+    if (at >= 0) numbers[at] = reader.uint()
+    else reader.skip()
+  }
+  reader.leave(outer)
+  return numbers
 }

@@ -1,16 +1,15 @@
 import type { Descriptor, NodeInfo } from '../../base/descriptor.js'
-import type { BootId, LogIndex, RangeId, ReplicaId, Term, Version } from '../../base/ids.js'
+import type { BootId, LogIndex, RangeId, ReplicaId, Term } from '../../base/ids.js'
 import type { Append, Entry, Message } from '../../raft/types.js'
-import type { AllocatedMessage, AllocateMessage, PeerMessage, ReportMessage } from '../../store/ports.js'
-import { idOf, readDescriptor, readNode } from './nouns.js'
-import { entryKinds } from './peer-encoder.js'
+import type { AllocatedMessage, AllocateMessage, PeerMessage, PlaceMessage, ReportMessage } from '../../store/ports.js'
+import { readEntry } from './entries.js'
+import { idOf, readDescriptor, readNode, readNumbers } from './nouns.js'
 import {
   ALLOCATE,
   ALLOCATED,
   APPEND,
   APPEND_ACCEPTED,
   APPEND_REJECTED,
-  ENTRY,
   FRAME,
   HEARTBEAT,
   HEARTBEAT_REPLY,
@@ -20,6 +19,7 @@ import {
   VOTE_REPLY,
 } from './peer-tags.js'
 import { Reader, WireError } from './reader.js'
+import { type BetweenBody, type PlacementBody, readReplicaBody } from './replica-decoder.js'
 
 /** A frame after the handshake; `boot` is the one that the sender named there. Throws WireError. */
 export function decodePeerFrame(frame: Uint8Array, boot: BootId): { wallMs: number; messages: PeerMessage[] } {
@@ -50,20 +50,43 @@ function readMessage(reader: Reader, boot: BootId): PeerMessage {
   }
   reader.leave(outer)
   if (body === null) throw new WireError('the kind of a message is missing or not known')
-  if (body.type === 'report' || body.type === 'allocate' || body.type === 'allocated') return body
-  return {
-    ...body,
-    range: idOf<RangeId>(range, 'range id'),
+  if (isNodes(body)) return body
+  const of = idOf<RangeId>(range, 'range id')
+  if (isAbout(body)) return { ...body, range: of }
+  const between = {
+    range: of,
     from: idOf<ReplicaId>(from, 'sending replica id'),
     to: idOf<ReplicaId>(to, 'receiving replica id'),
-    boot,
-    term: term as Term,
   }
+  if (body.type === 'snapshotOffer') return { ...body, ...between, term: term as Term }
+  if (isBetween(body)) return { ...body, ...between }
+  return { ...body, ...between, boot, term: term as Term }
 }
 
+type NodesMessage = ReportMessage | AllocateMessage | AllocatedMessage | PlaceMessage
+type AboutBody = Exclude<PlacementBody, PlaceMessage>
+type PlainBetween = Exclude<BetweenBody, { type: 'snapshotOffer' }>
+
+const nodesTypes: readonly string[] = ['report', 'allocate', 'allocated', 'place'] satisfies NodesMessage['type'][]
+const aboutTypes: readonly string[] = ['absent', 'removed', 'vacant'] satisfies AboutBody['type'][]
+const betweenTypes: readonly string[] = [
+  'advance',
+  'fetchEntry',
+  'fetchedEntry',
+  'digest',
+  'snapshotPull',
+  'snapshotChunk',
+  'snapshotRefused',
+] satisfies PlainBetween['type'][]
+
+const isNodes = (body: Body): body is NodesMessage => nodesTypes.includes(body.type)
+const isAbout = (body: Body): body is AboutBody => aboutTypes.includes(body.type)
+const isBetween = (body: Body): body is PlainBetween => betweenTypes.includes(body.type)
+
 type Without<Kind, Fields extends string> = Kind extends Message ? Omit<Kind, Fields> : never
+type RaftBody = Without<Message, 'range' | 'from' | 'to' | 'boot' | 'term'>
 /** A message without its envelope. */
-type Body = Without<Message, 'range' | 'from' | 'to' | 'boot' | 'term'> | Exclude<PeerMessage, Message>
+type Body = RaftBody | BetweenBody | PlacementBody | ReportMessage | AllocateMessage | AllocatedMessage
 
 function readBody(reader: Reader, tag: number): Body | null {
   switch (tag) {
@@ -110,27 +133,16 @@ function readBody(reader: Reader, tag: number): Body | null {
     }
     case MESSAGE.allocated:
       return readAllocated(reader)
-    default:
-      reader.skip()
-      return null
+    default: {
+      const body = readReplicaBody(reader, tag)
+      if (body === null) reader.skip()
+      return body
+    }
   }
 }
 
 function readPlace(numbers: readonly number[]): { lastIndex: LogIndex; lastTerm: Term } {
   return { lastIndex: (numbers[0] ?? 0) as LogIndex, lastTerm: (numbers[1] ?? 0) as Term }
-}
-
-/** A message of integers only, given in the order of `tags`; those left out are 0. */
-function readNumbers(reader: Reader, tags: readonly number[]): number[] {
-  const outer = reader.enter()
-  const numbers = tags.map(() => 0)
-  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
-    const at = tags.indexOf(tag)
-    if (at >= 0) numbers[at] = reader.uint()
-    else reader.skip()
-  }
-  reader.leave(outer)
-  return numbers
 }
 
 function readAppend(reader: Reader): Body {
@@ -164,30 +176,6 @@ function readAppend(reader: Reader): Body {
   } satisfies Omit<Append, 'range' | 'from' | 'to' | 'boot' | 'term'>
 }
 
-function readEntry(reader: Reader): Entry {
-  const outer = reader.enter()
-  let index = 0
-  let term = 0
-  let timestamp = 0
-  let kindNumber = 0
-  let payload: Uint8Array = EMPTY
-  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
-    if (tag === ENTRY.index) index = reader.uint()
-    else if (tag === ENTRY.term) term = reader.uint()
-    else if (tag === ENTRY.timestamp) timestamp = reader.fixed()
-    else if (tag === ENTRY.kind) kindNumber = reader.uint()
-    else if (tag === ENTRY.payload) payload = reader.copy()
-    else reader.skip()
-  }
-  reader.leave(outer)
-  const kind = entryKinds[kindNumber]
-  if (kind === undefined) {
-    throw new WireError(`entry kind ${kindNumber} is not known, expected 0 to ${entryKinds.length - 1}`)
-  }
-  if (term < 1) throw new WireError(`entry ${index} has term ${term}, expected 1 or more`)
-  return { index: index as LogIndex, term: term as Term, timestamp: timestamp as Version, kind, payload }
-}
-
 function readReport(reader: Reader): ReportMessage {
   const outer = reader.enter()
   const descriptors: Descriptor[] = []
@@ -213,5 +201,3 @@ function readAllocated(reader: Reader): AllocatedMessage {
   reader.leave(outer)
   return { type: 'allocated', request, first }
 }
-
-const EMPTY = new Uint8Array(0)

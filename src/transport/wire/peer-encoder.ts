@@ -1,5 +1,6 @@
-import type { Entry, EntryKind, Message } from '../../raft/types.js'
+import type { Entry, Message } from '../../raft/types.js'
 import type { PeerMessage } from '../../store/ports.js'
+import { writeEntry } from './entries.js'
 import { encode, encodeFrames } from './frames.js'
 import { writeDescriptor, writeNode } from './nouns.js'
 import {
@@ -8,7 +9,6 @@ import {
   APPEND,
   APPEND_ACCEPTED,
   APPEND_REJECTED,
-  ENTRY,
   FRAME,
   HEARTBEAT,
   HEARTBEAT_REPLY,
@@ -17,10 +17,8 @@ import {
   VOTE,
   VOTE_REPLY,
 } from './peer-tags.js'
+import { writePlacement, writeReplicaKind } from './replica-encoder.js'
 import type { Writer } from './writer.js'
-
-/** By their numbers on the wire. */
-export const entryKinds: readonly EntryKind[] = ['noop', 'commands', 'configuration']
 
 export function encodePeerMessages(messages: readonly PeerMessage[], wallMs: number): Buffer[] {
   return encodeFrames(messages, writeMessage, (writer) => writer.uint(FRAME.wallMs, Math.floor(wallMs)))
@@ -31,7 +29,7 @@ export function encodePeerHeartbeat(wallMs: number): Buffer {
 }
 
 function writeMessage(writer: Writer, message: PeerMessage): void {
-  writer.open(FRAME.messages, message.type === 'append' ? expectedBytes(message.entries) : 0)
+  writer.open(FRAME.messages, expectedMessageBytes(message))
   switch (message.type) {
     case 'report':
       writer.open(MESSAGE.report)
@@ -51,6 +49,26 @@ function writeMessage(writer: Writer, message: PeerMessage): void {
       if (message.first !== null) writer.optionalUint(ALLOCATED.first, message.first)
       writer.close()
       break
+    case 'absent':
+    case 'removed':
+    case 'place':
+    case 'vacant':
+      writePlacement(writer, message)
+      break
+    case 'advance':
+    case 'fetchEntry':
+    case 'fetchedEntry':
+    case 'digest':
+    case 'snapshotOffer':
+    case 'snapshotPull':
+    case 'snapshotChunk':
+    case 'snapshotRefused':
+      writer.uint(MESSAGE.range, message.range)
+      writer.uint(MESSAGE.from, message.from)
+      writer.uint(MESSAGE.to, message.to)
+      if (message.type === 'snapshotOffer') writer.uint(MESSAGE.term, message.term)
+      writeReplicaKind(writer, message)
+      break
     default:
       writer.uint(MESSAGE.range, message.range)
       writer.uint(MESSAGE.from, message.from)
@@ -69,7 +87,7 @@ function writeKind(writer: Writer, message: Message): void {
       writer.uint(APPEND.previousTerm, message.previousTerm)
       writer.uint(APPEND.commit, message.commit)
       writer.uint(APPEND.allPersisted, message.allPersisted)
-      for (const entry of message.entries) writeEntry(writer, entry)
+      for (const entry of message.entries) writeEntry(writer, APPEND.entries, entry)
       break
     case 'appendAccepted':
       writer.open(MESSAGE.appendAccepted)
@@ -108,14 +126,9 @@ function writeKind(writer: Writer, message: Message): void {
   writer.close()
 }
 
-function writeEntry(writer: Writer, entry: Entry): void {
-  writer.open(APPEND.entries, entry.payload.length + 24)
-  writer.uint(ENTRY.index, entry.index)
-  writer.uint(ENTRY.term, entry.term)
-  writer.fixed(ENTRY.timestamp, entry.timestamp)
-  writer.uint(ENTRY.kind, entryKinds.indexOf(entry.kind))
-  writer.bytes(ENTRY.payload, entry.payload)
-  writer.close()
+function expectedMessageBytes(message: PeerMessage): number {
+  if (message.type === 'append') return expectedBytes(message.entries)
+  return message.type === 'snapshotChunk' ? message.bytes.length + 64 : 0
 }
 
 /** Good enough to reserve the right number of bytes for the length. */

@@ -31,6 +31,18 @@ export const MESSAGE = {
   report: bytes(14),
   allocate: bytes(15),
   allocated: bytes(16),
+  advance: bytes(17),
+  fetchEntry: bytes(18),
+  fetchedEntry: bytes(19),
+  digest: bytes(20),
+  snapshotOffer: bytes(21),
+  snapshotPull: bytes(22),
+  snapshotChunk: bytes(23),
+  snapshotRefused: bytes(24),
+  absent: bytes(25),
+  removed: bytes(26),
+  place: bytes(27),
+  vacant: bytes(28),
 }
 export const ENTRY = { index: varint(1), term: varint(2), timestamp: fixed64(3), kind: varint(4), payload: bytes(5) }
 export const APPEND = {
@@ -49,3 +61,31 @@ export const VOTE_REPLY = { granted: varint(1) }
 export const REPORT = { descriptors: bytes(1), nodes: bytes(2) }
 export const ALLOCATE = { request: varint(1), count: varint(2) }
 export const ALLOCATED = { request: varint(1), first: varint(2) }
+export const ADVANCE = { version: fixed64(1) }
+export const FETCH_ENTRY = { index: varint(1), term: varint(2) }
+export const FETCHED_ENTRY = { index: varint(1), entry: bytes(2) }
+export const DIGEST = { index: varint(1), digest: varint(2) }
+export const BOOKKEEPING = {
+  descriptor: bytes(1),
+  clock: fixed64(2),
+  sessionFloor: fixed64(3),
+  collectionFloor: fixed64(4),
+  rangeVersion: varint(5),
+  lineage: bytes(6),
+  digest: varint(7),
+}
+export const LINEAGE_PIECE = { range: varint(1), to: fixed64(2) }
+export const SNAPSHOT_OFFER = {
+  id: varint(1),
+  index: varint(2),
+  entryTerm: varint(3),
+  timestamp: fixed64(4),
+  bookkeeping: bytes(5),
+  bytesHint: varint(6),
+}
+export const SNAPSHOT_PULL = { id: varint(1), sequence: varint(2) }
+export const SNAPSHOT_CHUNK = { id: varint(1), sequence: varint(2), last: varint(3), data: bytes(4) }
+export const SNAPSHOT_REFUSED = { id: varint(1), reason: bytes(2) }
+export const ABOUT = { replica: varint(1) }
+export const PLACE = { replica: varint(1), descriptor: bytes(2), nonce: varint(3) }
+export const VACANT = { replica: varint(1), nonce: varint(2) }
