@@ -28,7 +28,13 @@ export function onHeartbeat(core: Core, message: Heartbeat): void {
   const { lastIndex } = core.log
   if (message.commit > core.commit && message.commit <= lastIndex) core.commitTo(message.commit)
   core.learnAllPersisted(message.allPersisted)
-  core.send({ type: 'heartbeatReply', ...core.envelope(message.from), round: message.round, lastIndex })
+  core.send({
+    type: 'heartbeatReply',
+    ...core.envelope(message.from),
+    round: message.round,
+    lastIndex,
+    needsSnapshot: false,
+  })
 }
 
 /**
@@ -37,7 +43,13 @@ export function onHeartbeat(core: Core, message: Heartbeat): void {
  */
 export function tellTerm(core: Core, { from, term }: Append | Heartbeat): void {
   assert(term < core.term, 'the term is not old', term, core.term)
-  core.send({ type: 'heartbeatReply', ...core.envelope(from), round: 0, lastIndex: core.log.lastIndex })
+  core.send({
+    type: 'heartbeatReply',
+    ...core.envelope(from),
+    round: 0,
+    lastIndex: core.log.lastIndex,
+    needsSnapshot: false,
+  })
 }
 
 /** What is committed is in every later leader's log (leader completeness), so a place before it needs no comparison. */
@@ -67,5 +79,6 @@ function reject(core: Core, message: Append): void {
     rejectedIndex: message.previousIndex,
     hintIndex,
     hintTerm: core.log.term(hintIndex),
+    needsSnapshot: false,
   })
 }

@@ -16,6 +16,7 @@ import { matchAdvanced, onAppendAccepted, onAppendRejected } from './replication
 import type {
   AppendAccepted,
   AppendRejected,
+  Configuration,
   Entry,
   EntryKind,
   HeartbeatReply,
@@ -28,6 +29,7 @@ import type {
   RaftStatus,
   Ready,
   Role,
+  SnapshotPoint,
 } from './types.js'
 import type { Written } from './writes.js'
 
@@ -83,6 +85,37 @@ export class Raft {
     return isReadyToServe(this.#core)
   }
 
+  /** It leads, is not handing the lead on, and less than `uncommittedBytesMax` waits to be committed: it takes a command. */
+  canPropose(): boolean {
+    return this.#core.state.role === 'leader'
+  }
+
+  /** A change of configuration may be proposed: an entry of the own term is committed, and no other change is open. */
+  canChangeConfiguration(): boolean {
+    return false
+  }
+
+  /** In force: the last one in the log, committed or not (thesis 4.1). */
+  get configuration(): Configuration {
+    return this.#core.configuration
+  }
+
+  get isTransferring(): boolean {
+    return false
+  }
+
+  /**
+   * The broadcasts of this leader in its term: `last` has left, `confirmed` was answered by a majority. Zeros when it does not lead.
+   */
+  get readRounds(): { readonly last: number; readonly confirmed: number } {
+    return { last: 0, confirmed: 0 }
+  }
+
+  /** False from the moment it hands the lead on, for the rest of its term: another may lead within a lease then (thesis 6.4.1). */
+  get mayLease(): boolean {
+    return this.#core.state.role === 'leader'
+  }
+
   /** Takes in a message. Messages to others, and late ones, are ignored; nothing a correct peer may send throws. */
   step(message: Message): void {
     const core = this.#core
@@ -129,6 +162,34 @@ export class Raft {
     return true
   }
 
+  /** Hands the lead to a voter that has the whole log, or once it has (thesis 3.10). False: not the leader, or not to this one. */
+  transferLead(_to: ReplicaId): boolean {
+    return false
+  }
+
+  /** Gives the lead up in its term. Nothing happens to a replica that does not lead. */
+  stepDown(): void {
+    const core = this.#core
+    if (core.state.role === 'leader') core.becomeFollower({ term: core.term, leader: null })
+  }
+
+  /**
+   * The state as of `point` is staged and durable: log, commit and applied move there. False: nothing is missing here that it
+   * has, throw it away.
+   */
+  restore(_point: SnapshotPoint): boolean {
+    return false
+  }
+
+  /** A snapshot that a Ready asked for was taken in up to `index`, or came to nothing. */
+  snapshotSent(_replica: ReplicaId, _done: { readonly index: LogIndex } | null): void {}
+
+  /** Our log cannot give entries at or below this place any more: to be told before they go. */
+  truncatedTo(_point: { readonly index: LogIndex; readonly term: Term }): void {}
+
+  /** What this replica is good for at present. Whoever may not campaign votes and acknowledges, and gives up the lead. */
+  setFitness(_fitness: { readonly mayCampaign: boolean; readonly needsSnapshot: boolean }): void {}
+
   /** The effects since the last call, or null. */
   takeReady(): Ready | null {
     const core = this.#core
@@ -146,7 +207,8 @@ export class Raft {
     }
     const { hardState, mustSync, entries } = write
     const { sendNow, sendAfterPersist, reads, failedReads } = core.outbox.take()
-    return { sendNow, hardState, mustSync, entries, sendAfterPersist, reads, failedReads, leadership }
+    const none = { restored: null, snapshots: [] }
+    return { sendNow, hardState, mustSync, ...none, entries, sendAfterPersist, reads, failedReads, leadership }
   }
 
   /**
@@ -201,6 +263,8 @@ export class Raft {
       lastIndex: core.log.lastIndex,
       persisted: core.writes.persistedIndex,
       allPersisted: core.allPersisted,
+      configuration: core.configuration,
+      isTransferring: false,
       progress: peers.map(({ replica, match, next, state, forgotten }) => ({ replica, match, next, state, forgotten })),
     }
   }
@@ -235,6 +299,8 @@ export class Raft {
         return onAppend(core, message)
       case 'heartbeat':
         return onHeartbeat(core, message)
+      case 'timeoutNow':
+        return
       case 'appendAccepted':
       case 'appendRejected':
       case 'heartbeatReply':

@@ -84,6 +84,8 @@ export interface AppendRejected extends Envelope {
   readonly rejectedIndex: LogIndex
   readonly hintIndex: LogIndex
   readonly hintTerm: Term
+  /** It has no configuration yet: no append can be taken before a snapshot, and the place to go on from is the snapshot's. */
+  readonly needsSnapshot: boolean
 }
 
 /** `round` numbers the leader's broadcasts in this term, from 1. A reply confirms every round up to it; 0 confirms none. */
@@ -99,9 +101,15 @@ export interface HeartbeatReply extends Envelope {
   readonly round: number
   /** So that a leader notices a follower that lost entries or missed appends. */
   readonly lastIndex: LogIndex
+  /** Its state is missing or lost. Its log may be whole: it goes on acknowledging while a snapshot is on its way. */
+  readonly needsSnapshot: boolean
 }
 
-/** Later: 'installSnapshot', 'snapshotReply', 'timeoutNow'. */
+/** From the leader to the voter that shall lead next, which has the whole log: campaign at once (thesis 3.10). */
+export interface TimeoutNow extends Envelope {
+  readonly type: 'timeoutNow'
+}
+
 export type Message =
   | PreVote
   | PreVoteReply
@@ -112,6 +120,7 @@ export type Message =
   | AppendRejected
   | Heartbeat
   | HeartbeatReply
+  | TimeoutNow
 
 /** The part of the log that has left the core's memory. Synchronous: bounded reads of our own log, mostly from the page cache. */
 export interface LogReader {
@@ -135,12 +144,17 @@ export interface RaftConfig {
   readonly appendBytesMax: number
   /** Persisted, applied entries kept in memory for followers, in payload bytes; older ones are read through LogReader. */
   readonly tailBytesMax: number
+  /** A leader takes no more commands while this many payload bytes of its term wait to be committed; one entry may exceed it. */
+  readonly uncommittedBytesMax: number
 }
 
 /** What a replica knows when it is made: from disk, or from the split or birth that made it. */
 export interface InitialState {
   readonly hardState: HardState
+  /** As of `applied`. Without voters: the replica has no state yet, waits for a snapshot, and never votes. */
   readonly configuration: Configuration
+  /** Entries of kind 'configuration' above `applied`, ascending. They are read through the LogReader: the last is in force. */
+  readonly configurationEntries: readonly LogIndex[]
   /** The log starts behind this place; (0, 0) when nothing was truncated. */
   readonly truncated: { readonly index: LogIndex; readonly term: Term }
   readonly lastIndex: LogIndex
@@ -148,7 +162,8 @@ export interface InitialState {
   readonly lastTimestamp: Version
   readonly applied: LogIndex
   /**
-   * How this replica behaves at first. 'campaign': at once, without pre-vote (it stands where a split's parent leads).
+   * How this replica behaves at first. 'follow': for one election timeout it neither votes nor campaigns unless the leader asks
+   * for it, because it may have confirmed that leader's lease before it stopped. 'campaign': at once, without pre-vote (it stands where a split's parent leads).
    * 'yield': for one election timeout it votes for nobody but `to` (PROTOCOL: nobody else may lead a child while the
    * parent's leader may still answer for its keys).
    */
@@ -158,12 +173,21 @@ export interface InitialState {
     | { readonly kind: 'yield'; readonly to: ReplicaId | null }
 }
 
+/** State at `index` was staged: what `restore` moves the replica to. `configuration` is the one as of `index`. */
+export interface SnapshotPoint {
+  readonly index: LogIndex
+  readonly term: Term
+  readonly timestamp: Version
+  readonly configuration: Configuration
+}
+
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader'
 
 /**
  * Effects of everything stepped since the last takeReady. The caller must
  * 1. hand `sendNow` to the network at any time,
- * 2. write `hardState` and `entries` (which replace everything from entries[0].index on) and fsync,
+ * 2. write `hardState`, the switch to what was `restored`, and then `entries` (which replace everything from entries[0].index on),
+ *    in one batch, and fsync,
  * 3. then send `sendAfterPersist`, and call `persisted(...)` with what it wrote.
  * Readies of one replica are persisted in the order taken; several may be in flight.
  */
@@ -172,12 +196,19 @@ export interface Ready {
   readonly hardState: HardState | null
   /** Set when hardState.term or vote changed: these must be durable; a new commit alone need not be synced. */
   readonly mustSync: boolean
+  /**
+   * The log begins here now: everything at or below is replaced by the snapshot, entries behind it stay only if they follow it.
+   * Comes with `hardState` and `mustSync`, and before `entries`, which all lie above it.
+   */
+  readonly restored: { readonly index: LogIndex; readonly term: Term } | null
   readonly entries: readonly Entry[]
   readonly sendAfterPersist: readonly Message[]
   /** Reads confirmed: serve once applied >= index. */
   readonly reads: readonly { readonly context: number; readonly index: LogIndex }[]
   /** Reads this replica can no longer confirm (it lost the lead). */
   readonly failedReads: readonly number[]
+  /** Stream each of them a snapshot, and call `snapshotSent` whatever becomes of it: until then it is not asked for again. */
+  readonly snapshots: readonly ReplicaId[]
   /** Set when role, leader or term changed. */
   readonly leadership: Leadership | null
 }
@@ -194,13 +225,15 @@ export interface RaftStatus extends Leadership {
   readonly lastIndex: LogIndex
   readonly persisted: LogIndex
   readonly allPersisted: LogIndex
+  /** In force: the last one in the log, committed or not. */
+  readonly configuration: Configuration
+  readonly isTransferring: boolean
   readonly progress: readonly {
     readonly replica: ReplicaId
     readonly match: LogIndex
     readonly next: LogIndex
-    readonly state:
-      | 'probe'
-      | 'replicate' /** Its log ends before what it acknowledged: it counts for nothing in this term. */
+    readonly state: 'probe' | 'replicate' | 'snapshot'
+    /** Its log ends before what it acknowledged: it counts for nothing in this term. */
     readonly forgotten: boolean
   }[]
 }
@@ -210,4 +243,6 @@ export interface RaftPorts {
   readonly random: Random
   /** The timestamp for the next entry of this replica's own: above `above`, the last of its log. */
   nextTimestamp(above: Version): Version
+  /** What an entry of kind 'configuration' says. */
+  decodeConfiguration(payload: Uint8Array): Configuration
 }

@@ -7,7 +7,7 @@ import type { Random } from '../base/ports.js'
 import { maxVersion, nextVersion } from '../base/version.js'
 import { DESCRIPTOR_SPAN, NODE_SPAN } from '../kv/meta.js'
 import type { SessionTable } from '../kv/sessions.js'
-import type { Bookkeeping, SplitEffect } from '../kv/types.js'
+import type { Bookkeeping, Command, SplitEffect } from '../kv/types.js'
 import { Raft } from '../raft/raft.js'
 import type { Configuration, HardState, InitialState, LogReader } from '../raft/types.js'
 import type { Checkpoint, NodeLog, RecoveredRange, StateStore } from '../storage/types.js'
@@ -118,10 +118,12 @@ export class ReplicaFactory {
         appendBytesInFlightMax: limits.appendBytesInFlightMax,
         appendBytesMax: limits.frameBytesMax,
         tailBytesMax: limits.raftTailBytesMax,
+        uncommittedBytesMax: limits.rangeProposalBytesMax,
       },
       {
         hardState,
         configuration: configurationOf(bookkeeping.descriptor),
+        configurationEntries: [],
         truncated: parts.truncated,
         lastIndex: found.lastIndex,
         lastTerm: found.lastTerm,
@@ -133,6 +135,7 @@ export class ReplicaFactory {
       {
         random,
         nextTimestamp: (above: Version) => replica?.timestampAbove(above) ?? maxVersion(nextVersion(above), host.now()),
+        decodeConfiguration: (payload) => configurationIn(host.codec.decodeCommands(payload)),
       },
     )
     replica = new Replica(host, { ...parts, raft })
@@ -140,7 +143,12 @@ export class ReplicaFactory {
   }
 }
 
-function configurationOf(descriptor: Descriptor): Configuration {
+function configurationIn([command, ...others]: readonly Command[]): Configuration {
+  assert(command?.kind === 'replicas' && others.length === 0, 'a configuration entry is one command', command?.kind)
+  return configurationOf(command)
+}
+
+function configurationOf(descriptor: Pick<Descriptor, 'replicas'>): Configuration {
   const idsOf = (...roles: readonly ReplicaRole[]) =>
     descriptor.replicas.filter(({ role }) => roles.includes(role)).map(({ replica }) => replica)
   return {

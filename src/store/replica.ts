@@ -139,7 +139,7 @@ export class Replica implements Persisting {
    * range and above every timestamp in the log, also uncommitted ones: entry timestamps strictly increase along the log.
    */
   propose(): void {
-    if (this.proposals.waiting === 0 || !this.leads) return
+    if (this.proposals.waiting === 0 || !this.raft.canPropose()) return
     const above = maxVersion(maxVersion(this.#lastProposed, this.raft.lastTimestamp), this.clock)
     const taken = this.proposals.takeEntry({ above, now: this.#host.now(), monotonicMs: this.#host.monotonicMs() })
     if (taken === null) return
@@ -241,7 +241,7 @@ export class Replica implements Persisting {
   }
 
   #commandsOf(entry: Entry): readonly Command[] {
-    if (entry.kind !== 'commands') return []
+    if (entry.kind === 'noop') return []
     return this.proposals.commandsAt(entry) ?? this.#host.codec.decodeCommands(entry.payload)
   }
 

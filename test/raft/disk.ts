@@ -54,6 +54,7 @@ export class Disk implements LogReader {
     return {
       hardState: this.hardState,
       configuration,
+      configurationEntries: [],
       truncated: this.truncated,
       lastIndex: (last?.index ?? 0) as LogIndex,
       lastTerm: (last?.term ?? 0) as Term,

@@ -15,6 +15,7 @@ export const testConfig = {
   appendBytesInFlightMax: 64,
   appendBytesMax: 16,
   tailBytesMax: 8,
+  uncommittedBytesMax: 1_000,
 } as const
 
 export function voters(...ids: number[]): Configuration {
@@ -62,11 +63,13 @@ export class Node {
 
   start(start: InitialState['start'] = { kind: 'follow' }): Raft {
     this.boot += 1
+    const { configuration } = this
     const identity = { range: RANGE, replica: this.id, boot: (this.id * 1000 + this.boot) as BootId }
     const initial = { ...this.disk.initial(this.configuration), start }
     this.raft = new Raft({ ...testConfig, ...this.#config, ...identity }, initial, this.disk, {
       random: this.#random,
       nextTimestamp: (above: Version) => (above + 1) as Version,
+      decodeConfiguration: () => configuration,
     })
     this.appliedIndex = this.disk.checkpoint
     this.applied.length = this.appliedIndex

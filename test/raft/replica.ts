@@ -2,7 +2,12 @@ import type { BootId, LogIndex, Term, Version } from '../../src/base/ids.js'
 import type { Configuration, Entry, InitialState, Message, RaftConfig } from '../../src/raft/types.js'
 import { Node, RANGE, replica, seededRandom } from './node.js'
 
-type Body<M> = M extends Message ? Omit<M, 'range' | 'from' | 'to' | 'boot'> : never
+type Envelope = 'range' | 'from' | 'to' | 'boot'
+type Body<M> = M extends { needsSnapshot: boolean }
+  ? Omit<M, Envelope | 'needsSnapshot'> & { readonly needsSnapshot?: boolean }
+  : M extends Message
+    ? Omit<M, Envelope>
+    : never
 /** A message as a test writes it: from whom, and what it says. */
 export type Said = Body<Message> & { readonly from: number; readonly boot?: number }
 
@@ -92,7 +97,8 @@ export class Replica extends Node {
   }
 
   #envelope(said: Omit<Said, 'boot'>, boot: number | undefined): Message {
-    return { range: RANGE, to: this.id, boot: (boot ?? said.from) as BootId, ...said } as Message
+    const answers = said.type === 'appendRejected' || said.type === 'heartbeatReply' ? { needsSnapshot: false } : {}
+    return { range: RANGE, to: this.id, boot: (boot ?? said.from) as BootId, ...answers, ...said } as Message
   }
 }
 

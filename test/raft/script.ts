@@ -24,6 +24,8 @@ function showMessage(message: Message): string {
       return `${head} at ${message.rejectedIndex} hint ${message.hintIndex}/${message.hintTerm}`
     case 'heartbeat':
       return `${head} round ${message.round} commit ${message.commit}`
+    case 'timeoutNow':
+      return head
     case 'heartbeatReply':
       return `${head} round ${message.round} last ${message.lastIndex}`
   }

@@ -74,7 +74,7 @@ export class Followers {
       }
       case 'heartbeat': {
         const lastIndex = (this.#ends.get(`${node}/${message.range}`) ?? 0) as LogIndex
-        return { type: 'heartbeatReply', ...this.#back(message), round: message.round, lastIndex }
+        return { type: 'heartbeatReply', ...this.#back(message), round: message.round, lastIndex, needsSnapshot: false }
       }
       default:
         return null

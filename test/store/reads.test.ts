@@ -52,7 +52,8 @@ describe('a read', () => {
     await bench.runFor(1)
     // The answer to the first round says nothing about the time after it left.
     const { range, from, to, term } = round
-    const answer = { range, from: to, to: from, term, lastIndex: bench.replica(DATA).raft.lastIndex }
+    const { lastIndex } = bench.replica(DATA).raft
+    const answer = { range, from: to, to: from, term, lastIndex, needsSnapshot: false }
     bench.receive(2, { type: 'heartbeatReply', boot: heartbeat(2, 1).boot, ...answer, round: round.round })
     await bench.runFor(1)
     expect([client.said(early), client.said(late)]).toEqual(['rows', 'nothing'])

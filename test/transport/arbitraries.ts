@@ -194,9 +194,16 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
     .tuple(append, record({ ...type('append'), previousTerm: index, commit: index, allPersisted: index }))
     .map(([entries, rest]) => ({ ...rest, ...entries })),
   record({ ...type('appendAccepted'), matchIndex: index }),
-  record({ ...type('appendRejected'), rejectedIndex: index, hintIndex: index, hintTerm: index }),
+  record({
+    ...type('appendRejected'),
+    rejectedIndex: index,
+    hintIndex: index,
+    hintTerm: index,
+    needsSnapshot: fc.boolean(),
+  }),
   record({ ...type('heartbeat'), commit: index, allPersisted: index, round: count }),
-  record({ ...type('heartbeatReply'), round: count, lastIndex: index }),
+  record({ ...type('heartbeatReply'), round: count, lastIndex: index, needsSnapshot: fc.boolean() }),
+  record(type('timeoutNow')),
   record({ ...type('preVote'), lastIndex: index, lastTerm: index }),
   record({ ...type('preVoteReply'), granted: fc.boolean() }),
   record({ ...type('vote'), lastIndex: index, lastTerm: index, transfer: fc.boolean() }),

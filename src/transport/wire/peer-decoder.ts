@@ -97,13 +97,14 @@ function readBody(reader: Reader, tag: number): Body | null {
       return { type: 'appendAccepted', matchIndex: matchIndex as LogIndex }
     }
     case MESSAGE.appendRejected: {
-      const { rejectedIndex, hintIndex, hintTerm } = APPEND_REJECTED
-      const [rejected, index, hint] = readNumbers(reader, [rejectedIndex, hintIndex, hintTerm])
+      const { rejectedIndex, hintIndex, hintTerm, needsSnapshot } = APPEND_REJECTED
+      const [rejected, index, hint, needs] = readNumbers(reader, [rejectedIndex, hintIndex, hintTerm, needsSnapshot])
       return {
         type: 'appendRejected',
         rejectedIndex: rejected as LogIndex,
         hintIndex: index as LogIndex,
         hintTerm: hint as Term,
+        needsSnapshot: needs !== 0,
       }
     }
     case MESSAGE.heartbeat: {
@@ -112,9 +113,13 @@ function readBody(reader: Reader, tag: number): Body | null {
       return { type: 'heartbeat', commit: commit as LogIndex, allPersisted: allPersisted as LogIndex, round }
     }
     case MESSAGE.heartbeatReply: {
-      const [round = 0, lastIndex] = readNumbers(reader, [HEARTBEAT_REPLY.round, HEARTBEAT_REPLY.lastIndex])
-      return { type: 'heartbeatReply', round, lastIndex: lastIndex as LogIndex }
+      const fields = [HEARTBEAT_REPLY.round, HEARTBEAT_REPLY.lastIndex, HEARTBEAT_REPLY.needsSnapshot]
+      const [round = 0, lastIndex, needs] = readNumbers(reader, fields)
+      return { type: 'heartbeatReply', round, lastIndex: lastIndex as LogIndex, needsSnapshot: needs !== 0 }
     }
+    case MESSAGE.timeoutNow:
+      readNumbers(reader, [])
+      return { type: 'timeoutNow' }
     case MESSAGE.preVote:
       return { type: 'preVote', ...readPlace(readNumbers(reader, [VOTE.lastIndex, VOTE.lastTerm])) }
     case MESSAGE.vote: {

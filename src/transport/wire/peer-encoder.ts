@@ -98,6 +98,7 @@ function writeKind(writer: Writer, message: Message): void {
       writer.uint(APPEND_REJECTED.rejectedIndex, message.rejectedIndex)
       writer.uint(APPEND_REJECTED.hintIndex, message.hintIndex)
       writer.uint(APPEND_REJECTED.hintTerm, message.hintTerm)
+      writer.flag(APPEND_REJECTED.needsSnapshot, message.needsSnapshot)
       break
     case 'heartbeat':
       writer.open(MESSAGE.heartbeat)
@@ -109,6 +110,10 @@ function writeKind(writer: Writer, message: Message): void {
       writer.open(MESSAGE.heartbeatReply)
       writer.uint(HEARTBEAT_REPLY.round, message.round)
       writer.uint(HEARTBEAT_REPLY.lastIndex, message.lastIndex)
+      writer.flag(HEARTBEAT_REPLY.needsSnapshot, message.needsSnapshot)
+      break
+    case 'timeoutNow':
+      writer.open(MESSAGE.timeoutNow)
       break
     case 'preVote':
     case 'vote':

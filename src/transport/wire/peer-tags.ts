@@ -43,6 +43,7 @@ export const MESSAGE = {
   removed: bytes(26),
   place: bytes(27),
   vacant: bytes(28),
+  timeoutNow: bytes(29),
 }
 export const ENTRY = { index: varint(1), term: varint(2), timestamp: fixed64(3), kind: varint(4), payload: bytes(5) }
 export const APPEND = {
@@ -53,9 +54,14 @@ export const APPEND = {
   entries: bytes(5),
 }
 export const APPEND_ACCEPTED = { matchIndex: varint(1) }
-export const APPEND_REJECTED = { rejectedIndex: varint(1), hintIndex: varint(2), hintTerm: varint(3) }
+export const APPEND_REJECTED = {
+  rejectedIndex: varint(1),
+  hintIndex: varint(2),
+  hintTerm: varint(3),
+  needsSnapshot: varint(4),
+}
 export const HEARTBEAT = { commit: varint(1), allPersisted: varint(2), round: varint(3) }
-export const HEARTBEAT_REPLY = { round: varint(1), lastIndex: varint(2) }
+export const HEARTBEAT_REPLY = { round: varint(1), lastIndex: varint(2), needsSnapshot: varint(3) }
 export const VOTE = { lastIndex: varint(1), lastTerm: varint(2), transfer: varint(3) }
 export const VOTE_REPLY = { granted: varint(1) }
 export const REPORT = { descriptors: bytes(1), nodes: bytes(2) }
