@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -56,19 +56,45 @@ export async function runCli(args: readonly string[]): Promise<string> {
   return output
 }
 
-/** One node in a process of its own. Its log goes to a file beside its data. */
+/** How a process ended: with an exit code, or by a signal. */
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+export interface NodeOptions {
+  /** Its data. */
+  readonly directory: string
+  /** What it prints is appended here. */
+  readonly logFile: string
+  readonly clientPort: number
+  readonly peerPort: number
+  readonly join: readonly string[]
+  /** Client address that others are told, where that is not its own. */
+  readonly advertise?: string
+  /** Further flags of `holdfast start`. */
+  readonly flags?: readonly string[]
+}
+
+/** One node in a process of its own. */
 export class NodeProcess {
+  /** What clients dial. */
   readonly clientAddress: string
+  /** What it listens on for clients. */
+  readonly listenAddress: string
   readonly peerAddress: string
-  readonly #directory: string
-  readonly #join: readonly string[]
+  readonly directory: string
+  readonly logFile: string
+  readonly #options: NodeOptions
   #child: ChildProcess | null = null
 
-  constructor(options: { directory: string; clientPort: number; peerPort: number; join: readonly string[] }) {
-    this.clientAddress = `127.0.0.1:${options.clientPort}`
+  constructor(options: NodeOptions) {
+    this.listenAddress = `127.0.0.1:${options.clientPort}`
+    this.clientAddress = options.advertise ?? this.listenAddress
     this.peerAddress = `127.0.0.1:${options.peerPort}`
-    this.#directory = options.directory
-    this.#join = options.join
+    this.directory = options.directory
+    this.logFile = options.logFile
+    this.#options = options
   }
 
   get pid(): number {
@@ -79,10 +105,18 @@ export class NodeProcess {
     return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
+  /** How its last process ended; null: it runs, or never did. */
+  get ended(): Ended | null {
+    if (this.#child === null || this.isUp) return null
+    return { code: this.#child.exitCode, signal: this.#child.signalCode }
+  }
+
   start(): void {
-    const log = openSync(`${this.#directory}.log`, 'a')
-    const addresses = ['--listen', this.clientAddress, '--peer-listen', this.peerAddress]
-    const args = [holdfast, 'start', '--data', this.#directory, ...addresses, '--join', this.#join.join(',')]
+    const { join: others, advertise, flags = [] } = this.#options
+    const log = openSync(this.logFile, 'a')
+    const addresses = ['--listen', this.listenAddress, '--peer-listen', this.peerAddress, '--join', others.join(',')]
+    const told = advertise === undefined ? [] : ['--advertise', advertise]
+    const args = [holdfast, 'start', '--data', this.directory, ...addresses, ...told, ...flags]
     this.#child = spawn(process.execPath, args, { stdio: ['ignore', log, log] })
     closeSync(log)
   }
@@ -98,6 +132,23 @@ export class NodeProcess {
     this.#child.kill(signal)
     await gone
   }
+
+  /** The last lines that it printed. */
+  async lastLines(count: number): Promise<string[]> {
+    const text = await readFile(this.logFile, 'utf8')
+    return text.trimEnd().split('\n').slice(-count)
+  }
+}
+
+export interface ClusterOptions {
+  readonly nodes?: number
+  readonly splitAt?: readonly string[]
+  /** Where a node keeps its data, made by then. Default: a folder beside its log. */
+  readonly dataFolder?: (number: number, directory: string) => Promise<string>
+  /** What a node tells clients to dial instead of `listen`. */
+  readonly advertise?: (listen: string) => Promise<string>
+  /** Further flags of `holdfast start`. */
+  readonly flags?: readonly string[]
 }
 
 export class ProcessCluster {
@@ -110,26 +161,14 @@ export class ProcessCluster {
   }
 
   /** A fresh cluster of real processes in a temporary directory, initialised and serving. */
-  static async start(options: { nodes?: number; splitAt?: readonly string[] } = {}): Promise<ProcessCluster> {
-    const count = options.nodes ?? 3
+  static async start(options: ClusterOptions = {}): Promise<ProcessCluster> {
     const directory = await mkdtemp(join(tmpdir(), 'holdfast-'))
-    const ports = await freePorts(count * 2)
-    const join_ = ports.slice(count).map((port) => `127.0.0.1:${port}`)
-    const nodes = Array.from(
-      { length: count },
-      (_, at) =>
-        new NodeProcess({
-          directory: join(directory, `node-${at + 1}`),
-          clientPort: ports[at]!,
-          peerPort: ports[count + at]!,
-          join: join_,
-        }),
-    )
-    const cluster = new ProcessCluster(directory, nodes)
+    const cluster = new ProcessCluster(directory, await makeNodes(directory, options))
+    const { nodes } = cluster
     try {
       for (const node of nodes) node.start()
       const splitAt = (options.splitAt ?? []).flatMap((key) => ['--split-at', key])
-      const init = ['init', '--endpoint', nodes[0]!.clientAddress, ...splitAt]
+      const init = ['init', '--endpoint', nodes[0]!.listenAddress, ...splitAt]
       await eventually('init', 20_000, () => runCli(init))
       const db = await cluster.connect()
       await eventually('first write', 20_000, () => db.put('ready', true))
@@ -145,8 +184,9 @@ export class ProcessCluster {
     return this.nodes.map((node) => node.clientAddress)
   }
 
-  connect(): Promise<Holdfast> {
-    return connect({ endpoints: this.endpoints, deadlineMs: 20_000 })
+  /** `deadlineMs`: of calls that name none. Default: 20,000. */
+  connect({ deadlineMs = 20_000 }: { deadlineMs?: number } = {}): Promise<Holdfast> {
+    return connect({ endpoints: this.endpoints, deadlineMs })
   }
 
   /** The node that leads most ranges just now. */
@@ -164,4 +204,27 @@ export class ProcessCluster {
     }
     await rm(this.directory, { recursive: true, force: true })
   }
+}
+
+async function makeNodes(directory: string, options: ClusterOptions): Promise<NodeProcess[]> {
+  const count = options.nodes ?? 3
+  const ports = await freePorts(count * 2)
+  const peers = ports.slice(count).map((port) => `127.0.0.1:${port}`)
+  const nodes: NodeProcess[] = []
+  for (let at = 0; at < count; at++) {
+    const folder = join(directory, `node-${at + 1}`)
+    const advertise = await options.advertise?.(`127.0.0.1:${ports[at]}`)
+    nodes.push(
+      new NodeProcess({
+        directory: (await options.dataFolder?.(at + 1, directory)) ?? folder,
+        logFile: `${folder}.log`,
+        clientPort: ports[at]!,
+        peerPort: ports[count + at]!,
+        join: peers,
+        ...(advertise === undefined ? {} : { advertise }),
+        ...(options.flags === undefined ? {} : { flags: options.flags }),
+      }),
+    )
+  }
+  return nodes
 }

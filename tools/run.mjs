@@ -19,6 +19,14 @@ const tasks = {
   bench: { about: 'throughput and latency', run: (args) => enter('bench/main.js', args) },
   failover: { about: 'how long writes pause when a leader dies', run: (args) => enter('bench/failover.js', args) },
   sim: { about: 'the simulated cluster by seed', run: (args) => enter('test/sim/run.js', args) },
+  powercut: { about: 'power cuts of real nodes on real file systems', run: (args) => blackBox('powercut', args) },
+  'retry-storm': { about: 'replies lost between nodes and clients', run: (args) => blackBox('retry-storm', args) },
+  'rolling-restart': { about: 'orderly restarts under load', run: (args) => blackBox('rolling-restart', args) },
+  million: { about: 'memory, restart and copy of a million keys', run: (args) => enter('bench/million.js', args) },
+}
+
+function blackBox(name, args) {
+  return enter(`jepsen-like-tests/commands/${name}.js`, args)
 }
 
 /** Runs a compiled program in this very process: it gets signals, terminal and exit code first hand. */
@@ -45,7 +53,7 @@ const [name, ...args] = process.argv.slice(2)
 const task = Object.hasOwn(tasks, name ?? '') ? tasks[name] : undefined
 if (task === undefined) {
   console.error(`unknown task ${name ?? '(none)'}; expected one of:`)
-  for (const [known, { about }] of Object.entries(tasks)) console.error(`  ${known.padEnd(9)} ${about}`)
+  for (const [known, { about }] of Object.entries(tasks)) console.error(`  ${known.padEnd(16)} ${about}`)
   process.exit(2)
 }
 await withLock(join(root, 'dist', '.lock'), async () => {

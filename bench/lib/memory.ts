@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+
+/** Anonymous memory of a process in bytes: heap, stacks and all buffers, without mapped files. 0: it is ending. Linux only. */
+function anonymousBytes(pid: number): number {
+  try {
+    const line = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    return line === null ? 0 : Number(line[1]) * 1024
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return 0
+    throw error
+  }
+}
+
+/** Looks at processes again and again, and keeps the highest it saw of each. */
+export class MemoryWatch {
+  readonly #pids: () => readonly number[]
+  readonly #highest = new Map<number, number>()
+  readonly #timer: NodeJS.Timeout
+
+  constructor(pids: () => readonly number[], everyMs = 200) {
+    this.#pids = pids
+    this.#timer = setInterval(() => this.#look(), everyMs)
+  }
+
+  /** The highest of all since the last call, in bytes. */
+  take(): number {
+    this.#look()
+    const highest = Math.max(...this.#highest.values())
+    this.#highest.clear()
+    return highest
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  #look(): void {
+    for (const pid of this.#pids()) this.#highest.set(pid, Math.max(this.#highest.get(pid) ?? 0, anonymousBytes(pid)))
+  }
+}

@@ -1,0 +1,37 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { Scope } from '../command.js'
+import { noLoopDisks } from '../faults/loop-disk.js'
+import { eventually } from '../processes.js'
+import { seeded } from '../register.js'
+import { PowercutRun } from '../runs/powercut.js'
+import { RetryStorm } from '../runs/retry-storm.js'
+
+let scope = new Scope()
+afterEach(async () => {
+  await scope.close()
+  scope = new Scope()
+})
+
+const noDisks = await noLoopDisks()
+
+describe('what the black-box commands do, in short', () => {
+  it('while one reply in five is lost, nothing is lost or doubled', async () => {
+    const storm = await RetryStorm.begin({ scope, random: seeded(1), callers: 32, percent: 20 })
+    storm.start()
+    await eventually('100 lost replies', 60_000, async () => storm.dropped >= 100 || null)
+    await storm.finish()
+    expect(storm.violations).toEqual([])
+  }, 300_000)
+
+  it.skipIf(noDisks !== null)(
+    `after the power of one node and of all was cut, all that was acknowledged is there${noDisks === null ? '' : ` (${noDisks})`}`,
+    async () => {
+      const run = await PowercutRun.begin({ scope, mebibytes: 512, random: seeded(1) })
+      await run.cycle(1, 1)
+      await run.cycle(2, 3)
+      await run.finish()
+      expect(run.violations).toEqual([])
+    },
+    300_000,
+  )
+})
