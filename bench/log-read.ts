@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LogIndex, RangeId, Term, Version } from '../src/base/ids.js'
 import { silentLogger } from '../src/base/ports.js'
+import { realClock } from '../src/server/real-ports.js'
 import { openNodeFiles } from '../src/storage/files-node.js'
 import { openNodeLog } from '../src/storage/log/log.js'
 
@@ -17,7 +18,7 @@ const files = await openNodeFiles(directory)
 const fatal = (reason: string): never => {
   throw new Error(reason)
 }
-const log = await openNodeLog({ files, segmentBytes: 32 * MiB, fatal, logger: silentLogger })
+const log = await openNodeLog({ files, segmentBytes: 32 * MiB, clock: realClock, fatal, logger: silentLogger })
 const range = 2 as RangeId
 const entries = Array.from({ length: ENTRIES }, (_, at) => ({
   index: (at + 1) as LogIndex,

@@ -120,7 +120,8 @@ async function measureLog(bytes) {
   const fatal = (reason) => {
     throw new Error(reason)
   }
-  const log = await openNodeLog({ files, segmentBytes: SEGMENT_BYTES, fatal, logger })
+  const clock = { monotonicMs: () => performance.now(), setTimer: () => () => {} }
+  const log = await openNodeLog({ files, segmentBytes: SEGMENT_BYTES, clock, fatal, logger })
   const payload = new Uint8Array(bytes).fill(7)
   let index = (log.recovered.get(1)?.lastIndex ?? 0) + 1
   const run = () =>

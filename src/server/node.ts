@@ -34,7 +34,7 @@ export interface OpenNode {
 /** The real node: its log, its state store and its peers under one store. The simulator composes the same over other ports. */
 export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const { cluster, self, boot, birth, files, logger, fatal } = options
-  const log = await openNodeLog({ files, segmentBytes: limits.logSegmentBytes, fatal, logger })
+  const log = await openNodeLog({ files, segmentBytes: limits.logSegmentBytes, clock: realClock, fatal, logger })
   const db = await openLevelDb(join(options.dataDirectory, 'state'))
   const { latestCacheBytes: cacheBytes, latestCacheValueBytesMax: cacheValueBytesMax } = limits
   const state = openStateStore({ db, cacheBytes, cacheValueBytesMax, fatal, logger })

@@ -62,8 +62,23 @@ export interface Checkpoint {
   readonly bookkeeping: Bookkeeping
   /** Where the state of which span lies. */
   readonly storages: readonly { readonly span: Span; readonly storage: StorageId }[]
-  /** The log at or below it is no longer needed by anybody. At most `applied`. */
+  /**
+   * The log at or below it is no longer needed by anybody. At most `applied`. Where the log does not hold this very entry (a
+   * snapshot was installed), it holds nothing behind it either.
+   */
   readonly truncated: { readonly index: LogIndex; readonly term: Term }
+}
+
+/** What the log knows of the node itself. The latest one wins. */
+export interface NodeRecord {
+  /** The next unused storage id. Durable before the first key under a new id is written. */
+  readonly nextStorage: StorageId
+  /** Token of the data directory that the log belongs to; empty until it was told. */
+  readonly disk: string
+  /** Counter of the node's newest start that the log has seen. */
+  readonly boot: number
+  /** Number of the newest durable sync of the state store. */
+  readonly stateMarker: number
 }
 
 export type LogItem =
@@ -71,8 +86,14 @@ export type LogItem =
   | { readonly kind: 'entries'; readonly range: RangeId; readonly entries: readonly Entry[] }
   | { readonly kind: 'hardState'; readonly range: RangeId; readonly hardState: HardState }
   | { readonly kind: 'checkpoint'; readonly range: RangeId; readonly checkpoint: Checkpoint }
-  /** Node-wide: the next unused storage id. Durable before the first key under a new id is written. */
-  | { readonly kind: 'node'; readonly nextStorage: StorageId }
+  /**
+   * The range's replica is gone: drops its hard state, entries and checkpoint, and remembers for ever the lowest replica id that may
+   * follow. A later checkpoint, of a replica not below it, starts the range anew.
+   */
+  | { readonly kind: 'tombstone'; readonly range: RangeId; readonly lowest: ReplicaId }
+  /** The bytes of one damaged entry, of the same index and term; the entries behind it stay. */
+  | { readonly kind: 'repair'; readonly range: RangeId; readonly entry: Entry }
+  | ({ readonly kind: 'node' } & NodeRecord)
 
 export interface RecoveredRange {
   readonly hardState: HardState
@@ -81,18 +102,43 @@ export interface RecoveredRange {
   readonly lastIndex: LogIndex
   readonly lastTerm: Term
   readonly lastTimestamp: Version
+  /** Entries of kind 'configuration' behind the truncation point, ascending. */
+  readonly configurations: readonly LogIndex[]
+  /** Entries whose index and term are known and whose payload is damaged, ascending. A `repair` brings one back. */
+  readonly damaged: readonly LogIndex[]
+  /**
+   * The range's latest checkpoint is damaged (`checkpoint` is null then), or entries are missing: this replica may have forgotten
+   * what it acknowledged and never speaks under its id again. It stays so until a tombstone or a new checkpoint of the range.
+   */
+  readonly forgot: boolean
 }
 
 /** The node's log: one append and one fsync for all ranges. */
 export interface NodeLog {
   readonly recovered: ReadonlyMap<RangeId, RecoveredRange>
-  readonly nextStorage: StorageId
+  /** Of removed replicas: the lowest replica id allowed from then on. */
+  readonly tombstones: ReadonlyMap<RangeId, ReplicaId>
+  readonly node: NodeRecord
   /**
    * Appends one numbered batch; `done` once it is durable. At most one call may be open: collect meanwhile.
    * Returns nothing on failure: a failed write or fsync is fatal.
    */
   append(items: readonly LogItem[], done: () => void): void
+  /** Of damaged entries it reads none: it stops before the first, and must not be asked to begin with one. */
   reader(range: RangeId): LogReader
+  /** Entries of kind 'configuration' that the log holds of the range now, ascending. */
+  configurations(range: RangeId): readonly LogIndex[]
+  /** Entries of the range with a damaged payload now, ascending. */
+  damaged(range: RangeId): readonly LogIndex[]
+  /**
+   * The disk has no room for the segment that would follow the present one. What is appended still finds room in the present one,
+   * as long as it lasts; so nothing should be that does not have to. Heals by itself: room is asked for again each second.
+   */
+  readonly isFull: boolean
+  /** Calls `action` once, as soon as the log is not full; at once where it isn't. */
+  whenSpace(action: () => void): void
+  /** How long the append that is under way has been waiting for the disk, in milliseconds; 0: none is. */
+  readonly oldestUnsyncedMs: number
   /** Bytes appended since open, for deciding when to sync the state. */
   readonly appendedBytes: number
   /** Bytes of all segment files. */

@@ -27,6 +27,9 @@ const FRESH: Omit<RecoveredRange, 'checkpoint'> = {
   lastIndex: NO_INDEX,
   lastTerm: NO_TERM,
   lastTimestamp: NO_VERSION,
+  configurations: [],
+  damaged: [],
+  forgot: false,
 }
 
 interface FactoryParts {
@@ -196,7 +199,7 @@ export function openReplicas(parts: OpenParts, done: (replicas: readonly Replica
     }
   }
   if (born.length === 0) return restoreAll()
-  parts.writer.node((parts.log.nextStorage + born.length) as StorageId)
+  parts.writer.node({ nextStorage: (parts.log.node.nextStorage + born.length) as StorageId })
   parts.writer.checkpoints(born, restoreAll)
 }
 
@@ -205,7 +208,7 @@ function bornCheckpoints(parts: OpenParts, known: ReadonlySet<RangeId>): { range
   for (const descriptor of parts.birth.ranges) {
     const own = descriptor.replicas.find((each) => each.node === parts.self.node)
     if (own === undefined || known.has(descriptor.range)) continue
-    const storage = (parts.log.nextStorage + born.length) as StorageId
+    const storage = (parts.log.node.nextStorage + born.length) as StorageId
     const bookkeeping: Bookkeeping = {
       descriptor,
       clock: NO_VERSION,

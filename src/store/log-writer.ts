@@ -1,6 +1,6 @@
-import type { LogIndex, RangeId, StorageId, Term } from '../base/ids.js'
+import type { LogIndex, RangeId, Term } from '../base/ids.js'
 import type { HardState, Message, Ready } from '../raft/types.js'
-import type { Checkpoint, LogItem, NodeLog } from '../storage/types.js'
+import type { Checkpoint, LogItem, NodeLog, NodeRecord } from '../storage/types.js'
 
 /** Who waits for a log batch: it learns what became durable, then its messages may leave. */
 export interface Persisting {
@@ -39,9 +39,11 @@ export class LogWriter {
   #inFlight: Batch | null = null
   readonly #finished: Batch[] = []
   #durable = 0
+  #node: NodeRecord
 
   constructor(log: NodeLog, wake: () => void) {
     this.#log = log
+    this.#node = log.node
     this.#wake = wake
   }
 
@@ -83,8 +85,10 @@ export class LogWriter {
     this.#collecting.actions.push(done)
   }
 
-  node(nextStorage: StorageId): void {
-    this.#collecting.items.push({ kind: 'node', nextStorage })
+  /** What it isn't told stays as it was last told. */
+  node(changes: Partial<NodeRecord>): void {
+    this.#node = { ...this.#node, ...changes }
+    this.#collecting.items.push({ kind: 'node', ...this.#node })
     this.#collecting.needed = true
   }
 

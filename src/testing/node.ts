@@ -162,9 +162,9 @@ export class SimNode {
 
   async #open(life: Life): Promise<void> {
     const { observer, logger = silentLogger } = this.#options
-    const { fatal } = life.process
+    const { clock, fatal } = life.process
     try {
-      const opened = await openNodeLog({ files: this.#files, segmentBytes: SEGMENT_BYTES, fatal, logger })
+      const opened = await openNodeLog({ files: this.#files, segmentBytes: SEGMENT_BYTES, clock, fatal, logger })
       if (this.#life !== life) return
       observer.opened(this, opened)
       const log = new ObservedLog(opened, (items) => observer.logs(this, items))

@@ -1,6 +1,6 @@
-import type { RangeId, StorageId } from '../base/ids.js'
+import type { LogIndex, RangeId, ReplicaId } from '../base/ids.js'
 import type { LogReader } from '../raft/types.js'
-import type { LogItem, NodeLog, RecoveredRange } from '../storage/types.js'
+import type { LogItem, NodeLog, NodeRecord, RecoveredRange } from '../storage/types.js'
 
 /** A node's log with somebody looking on: `onAppend` sees what is written and returns what to call once it is durable. */
 export class ObservedLog implements NodeLog {
@@ -16,8 +16,20 @@ export class ObservedLog implements NodeLog {
     return this.#log.recovered
   }
 
-  get nextStorage(): StorageId {
-    return this.#log.nextStorage
+  get tombstones(): ReadonlyMap<RangeId, ReplicaId> {
+    return this.#log.tombstones
+  }
+
+  get node(): NodeRecord {
+    return this.#log.node
+  }
+
+  get isFull(): boolean {
+    return this.#log.isFull
+  }
+
+  get oldestUnsyncedMs(): number {
+    return this.#log.oldestUnsyncedMs
   }
 
   get appendedBytes(): number {
@@ -38,6 +50,18 @@ export class ObservedLog implements NodeLog {
 
   reader(range: RangeId): LogReader {
     return this.#log.reader(range)
+  }
+
+  configurations(range: RangeId): readonly LogIndex[] {
+    return this.#log.configurations(range)
+  }
+
+  damaged(range: RangeId): readonly LogIndex[] {
+    return this.#log.damaged(range)
+  }
+
+  whenSpace(action: () => void): void {
+    this.#log.whenSpace(action)
   }
 
   close(): Promise<void> {

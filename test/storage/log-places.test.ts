@@ -18,10 +18,10 @@ it('places behave as an array with a moving start', () => {
             table.push(first + model.length, place)
             model.push(place)
           } else if (model.length > 0 && kind === 'first') {
-            expect(table.popFirst()).toBe(model.shift()!.segment)
+            expect(table.popFirst()).toEqual(model.shift())
             first += 1
           } else if (model.length > 0) {
-            expect(table.popLast()).toBe(model.pop()!.segment)
+            expect(table.popLast()).toEqual(model.pop())
           }
         }
         expect(table.size).toBe(model.length)

@@ -22,12 +22,21 @@ export function memoryFiles(seed = 1, defer: (action: () => void) => void = setI
   return new MemoryFiles({ random: seeded(seed), schedule: (_latencyMs, action) => defer(action) })
 }
 
+/** Real time, for logs that need no other. */
+const clock = {
+  monotonicMs: () => performance.now(),
+  setTimer(delayMs: number, action: () => void) {
+    const timer = setTimeout(action, delayMs)
+    return () => clearTimeout(timer)
+  },
+}
+
 export const throwing: Fatal = (reason) => {
   throw new Error(`fatal: ${reason}`)
 }
 
 export function openLog(files: Files, segmentBytes = 64 * 1024, fatal: Fatal = throwing): Promise<NodeLog> {
-  return openNodeLog({ files, segmentBytes, fatal, logger: silentLogger })
+  return openNodeLog({ files, segmentBytes, clock, fatal, logger: silentLogger })
 }
 
 export function append(log: NodeLog, items: readonly LogItem[]): Promise<void> {
@@ -94,18 +103,38 @@ export function checkpointItem(range: number, truncated: { index: number; term: 
   return { kind: 'checkpoint', range: rangeId(range), checkpoint: checkpoint(range, truncated) }
 }
 
+export function nodeItem(node: { nextStorage?: number; disk?: string; boot?: number; stateMarker?: number }): LogItem {
+  const { nextStorage = 1, disk = 'disk', boot = 1, stateMarker = 0 } = node
+  return { kind: 'node', nextStorage: nextStorage as StorageId, disk, boot, stateMarker }
+}
+
+/** What a log that was never written to tells. */
+export const emptyContents: ReturnType<typeof contentsOf> = {
+  node: { nextStorage: 1 as StorageId, disk: '', boot: 0, stateMarker: 0 },
+  tombstones: [],
+  ranges: [],
+}
+
 /** Everything a log tells after it was opened, as plain data that can be compared. */
 export function contentsOf(log: NodeLog) {
   const ranges = [...log.recovered]
     .sort(([a], [b]) => a - b)
     .map(([range, recovered]) => rangeOf(log, range, recovered))
-  return { nextStorage: log.nextStorage, ranges }
+  return { node: log.node, tombstones: [...log.tombstones], ranges }
 }
 
 function rangeOf(log: NodeLog, range: RangeId, recovered: RecoveredRange) {
+  const entries: { index: number; payload: string | null }[] = []
   const first = (recovered.checkpoint?.truncated.index ?? 0) + 1
-  const entries = first > recovered.lastIndex ? [] : readAll(log, range, first, recovered.lastIndex)
-  return { range, ...recovered, entries: entries.map((found) => ({ ...found, payload: text(found.payload) })) }
+  for (let index = first; index <= recovered.lastIndex && !recovered.forgot; index += 1) {
+    if (recovered.damaged.includes(index as LogIndex)) {
+      entries.push({ index, payload: null })
+      continue
+    }
+    const [found] = readAll(log, range, index, index)
+    entries.push({ ...found!, payload: text(found!.payload) })
+  }
+  return { range, ...recovered, entries }
 }
 
 export function readAll(log: NodeLog, range: number, from: number, to: number): readonly Entry[] {

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { LogIndex, StorageId } from '../../src/base/ids.js'
+import type { LogIndex } from '../../src/base/ids.js'
 import { openNodeFiles } from '../../src/storage/files-node.js'
 import type { Files } from '../../src/storage/types.js'
 import { MemoryFiles } from '../../src/testing/files.js'
@@ -11,11 +11,13 @@ import {
   checkpoint,
   checkpointItem,
   contentsOf,
+  emptyContents,
   entriesItem,
   entry,
   hardState,
   hardStateItem,
   memoryFiles,
+  nodeItem,
   openLog,
   rangeId,
   readAll,
@@ -60,7 +62,7 @@ describe.each(places)('the log in $name', ({ open }) => {
 
   it('begins empty', async () => {
     const log = await openLog(files)
-    expect(contentsOf(log)).toEqual({ nextStorage: 1, ranges: [] })
+    expect(contentsOf(log)).toEqual(emptyContents)
     expect(log.appendedBytes).toBe(0)
     await log.close()
   })
@@ -71,14 +73,14 @@ describe.each(places)('the log in $name', ({ open }) => {
       hardStateItem(1, hardState(3, 2, 0)),
       entriesItem(1, [entry(1, 2), entry(2, 3, '')]),
       entriesItem(2 ** 40, [entry(1, 2 ** 45)]),
-      { kind: 'node', nextStorage: 17 as StorageId },
+      nodeItem({ nextStorage: 17 }),
     ])
     await append(log, [hardStateItem(1, hardState(3, null, 2)), hardStateItem(5, hardState(1, 1, 0))])
     await append(log, [checkpointItem(1, { index: 1, term: 2 })])
     await log.close()
     const again = await openLog(files)
     expect(contentsOf(again)).toMatchObject({
-      nextStorage: 17,
+      node: { nextStorage: 17 },
       ranges: [
         {
           range: 1,
@@ -152,7 +154,7 @@ describe.each(places)('the log in $name', ({ open }) => {
 
   it('frees segments, oldest first, once their entries are truncated or replaced, and carries the rest of the state on', async () => {
     const log = await openLog(files, SEGMENT_BYTES)
-    await append(log, [hardStateItem(9, hardState(4, 2, 0)), { kind: 'node', nextStorage: 5 as StorageId }])
+    await append(log, [hardStateItem(9, hardState(4, 2, 0)), nodeItem({ nextStorage: 5 })])
     await append(log, [entriesItem(2, [entry(1, 1), entry(2, 1)]), checkpointItem(7, { index: 3, term: 2 })])
     for (let index = 1; index <= 20; index += 1) await append(log, [entriesItem(1, [entry(index, 1)])])
     const before = log.diskBytes
@@ -165,7 +167,7 @@ describe.each(places)('the log in $name', ({ open }) => {
     expect(names).not.toContain('0000000001.seg')
     const again = await openLog(files, SEGMENT_BYTES)
     const found = contentsOf(again)
-    expect({ nextStorage: found.nextStorage, ranges: found.ranges.map(({ range }) => range) }).toEqual(expected)
+    expect({ nextStorage: found.node.nextStorage, ranges: found.ranges.map(({ range }) => range) }).toEqual(expected)
     expect(found.ranges[3]).toMatchObject({ hardState: hardState(4, 2, 0) })
     expect(found.ranges[2]).toMatchObject({
       checkpoint: checkpoint(7, { index: 3, term: 2 }),
@@ -181,7 +183,10 @@ describe.each(places)('the log in $name', ({ open }) => {
     const log = await openLog(files, SEGMENT_BYTES)
     await append(log, [entriesItem(2, [entry(1, 1)])])
     for (let index = 1; index <= 20; index += 1) {
-      await append(log, [entriesItem(1, [entry(index, 1)]), checkpointItem(1, { index: index - 1, term: 1 })])
+      await append(log, [
+        entriesItem(1, [entry(index, 1)]),
+        checkpointItem(1, { index: index - 1, term: index === 1 ? 0 : 1 }),
+      ])
     }
     expect(await files.list('log')).toContain('0000000001.seg')
     expect(readAll(log, 2, 1, 1)).toHaveLength(1)

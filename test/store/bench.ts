@@ -167,8 +167,8 @@ export class Bench {
   }
 
   async #open(process: SimProcess): Promise<Store> {
-    const { fatal } = process
-    const opened = await openNodeLog({ files: this.#files, segmentBytes: 512 * 1024, fatal, logger: silentLogger })
+    const { clock, fatal } = process
+    const opened = await openNodeLog({ files: this.#files, segmentBytes: 512 * 1024, clock, fatal, logger: silentLogger })
     const log = new ObservedLog(opened, (items) => {
       const batch = { turn: this.#turn, items, durable: false }
       this.batches.push(batch)

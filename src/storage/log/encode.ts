@@ -1,7 +1,4 @@
 import { assert } from '../../base/assert.js'
-import type { StorageId } from '../../base/ids.js'
-import type { LogItem } from '../types.js'
-import { packCheckpoint, packHardState, packNextStorage } from './bodies.js'
 import {
   BACK,
   BLOCK_BYTES,
@@ -13,7 +10,6 @@ import {
   isSparse,
   RECORD_HEADER_BYTES,
   ROW_BYTES,
-  type Row,
   recordCrc,
   roundUp,
   SECTOR_BYTES,
@@ -21,11 +17,7 @@ import {
   writeHeader,
   writeRow,
 } from './layout.js'
-
-/** A row with the bytes of its body. */
-export interface LogRecord extends Row {
-  readonly body: Uint8Array
-}
+import type { LogRecord } from './records.js'
 
 /** A batch in staging memory: whole but for its headers, which name the place it goes to. */
 export interface EncodedBatch {
@@ -43,48 +35,6 @@ export interface BatchPlace {
   readonly segment: number
   readonly offset: number
   readonly segmentBytes: number
-}
-
-export function toRecords(items: readonly LogItem[]): LogRecord[] {
-  const records: LogRecord[] = []
-  for (const item of items) {
-    switch (item.kind) {
-      case 'entries':
-        for (const { index, term, timestamp, kind, payload } of item.entries) {
-          const length = payload.length
-          records.push({ type: 'entry', kind, range: item.range, index, term, timestamp, length, body: payload })
-        }
-        break
-      case 'hardState':
-        records.push(hardStateRecord(item.range, packHardState(item.hardState)))
-        break
-      case 'checkpoint':
-        records.push(checkpointRecord(item.range, item.checkpoint.truncated, packCheckpoint(item.checkpoint)))
-        break
-      case 'node':
-        records.push(nodeRecord(item.nextStorage))
-    }
-  }
-  return records
-}
-
-export function hardStateRecord(range: number, body: Uint8Array): LogRecord {
-  return { type: 'hardState', kind: null, range, index: 0, term: 0, timestamp: 0, length: body.length, body }
-}
-
-/** `index` and `term` of its row are the truncation point. */
-export function checkpointRecord(
-  range: number,
-  truncated: { readonly index: number; readonly term: number },
-  body: Uint8Array,
-): LogRecord {
-  const { index, term } = truncated
-  return { type: 'checkpoint', kind: null, range, index, term, timestamp: 0, length: body.length, body }
-}
-
-export function nodeRecord(nextStorage: StorageId): LogRecord {
-  const body = packNextStorage(nextStorage)
-  return { type: 'node', kind: null, range: 0, index: 0, term: 0, timestamp: 0, length: body.length, body }
 }
 
 const STAGING_BYTES = 256 * 1024

@@ -20,7 +20,7 @@ export const BATCH_BYTES_MIN = 2 * BLOCK_BYTES
 export const FILLER = 0xff
 
 const MAGIC = 0x424c4648 // 'HFLB'
-export const LOG_FORMAT = 1
+export const LOG_FORMAT = 2
 
 export const FRONT = 1
 export const BACK = 2
@@ -46,11 +46,14 @@ export interface BatchHeader {
   readonly contentsCrc: number
 }
 
-export type RecordType = 'entry' | 'hardState' | 'checkpoint' | 'node'
-const recordTypes: readonly RecordType[] = ['entry', 'hardState', 'checkpoint', 'node']
+export type RecordType = 'entry' | 'hardState' | 'checkpoint' | 'node' | 'tombstone' | 'repair'
+const recordTypes: readonly RecordType[] = ['entry', 'hardState', 'checkpoint', 'node', 'tombstone', 'repair']
 const entryKinds: readonly EntryKind[] = ['noop', 'commands', 'configuration']
 
-/** One record as the table of contents names it. Where a member means nothing for its type it is 0, `kind` null. */
+/**
+ * One record as the table of contents names it: the members as an entry has them, what else they carry is said in records.ts.
+ * Where a member means nothing for its type it is 0, `kind` null.
+ */
 export interface Row {
   readonly type: RecordType
   readonly kind: EntryKind | null

@@ -1,10 +1,12 @@
 import { assert } from '../../base/assert.js'
-import type { RangeId, StorageId } from '../../base/ids.js'
+import type { LogIndex, RangeId, ReplicaId } from '../../base/ids.js'
 import type { LogReader } from '../../raft/types.js'
-import type { LogItem, NodeLog, RecoveredRange } from '../types.js'
-import { BatchEncoder, type EncodedBatch, type LogRecord, toRecords } from './encode.js'
+import type { LogItem, NodeLog, NodeRecord, RecoveredRange } from '../types.js'
+import { admit } from './admission.js'
+import { BatchEncoder, type EncodedBatch } from './encode.js'
 import type { LogContents } from './ranges.js'
 import { RangeReader } from './reader.js'
+import type { LogRecord } from './records.js'
 import { type Recovery, recover } from './recover.js'
 import { failure, type LogOptions, type Segment, type Segments } from './segments.js'
 
@@ -12,8 +14,8 @@ import { failure, type LogOptions, type Segment, type Segments } from './segment
  * Opens the node's log in the directory `log/`, makes an empty one where there is none. It was read and checked whole,
  * and made durable, when this resolves.
  *
- * Throws HoldfastError INTERNAL, naming file and offset, when the log is damaged or cannot be written. Afterwards every
- * failure to write, sync or read is `fatal`.
+ * Throws LogForgot, naming file and offset, when nobody can tell any more what the log held, and HoldfastError INTERNAL when it
+ * cannot be written. Afterwards every failure to write, sync or read is `fatal`.
  */
 export async function openNodeLog(options: LogOptions): Promise<NodeLog> {
   return new SegmentedLog(options, await recover(options))
@@ -29,7 +31,8 @@ class SegmentedLog implements NodeLog {
   #at: number
   #appendedBytes = 0
   #isOpen = true
-  #isAppending = false
+  /** Null: no append is under way. */
+  #appendingSinceMs: number | null = null
 
   constructor(options: LogOptions, { contents, segments, nextNumber, nextAt }: Recovery) {
     this.#options = options
@@ -41,8 +44,25 @@ class SegmentedLog implements NodeLog {
     this.#free()
   }
 
-  get nextStorage(): StorageId {
-    return this.#contents.nextStorage
+  get tombstones(): ReadonlyMap<RangeId, ReplicaId> {
+    return this.#contents.tombstones
+  }
+
+  get node(): NodeRecord {
+    return this.#contents.node
+  }
+
+  get isFull(): boolean {
+    return this.#segments.isFull
+  }
+
+  whenSpace(action: () => void): void {
+    this.#segments.whenSpace(action)
+  }
+
+  get oldestUnsyncedMs(): number {
+    const since = this.#appendingSinceMs
+    return since === null ? 0 : this.#options.clock.monotonicMs() - since
   }
 
   get appendedBytes(): number {
@@ -54,10 +74,12 @@ class SegmentedLog implements NodeLog {
   }
 
   append(items: readonly LogItem[], done: () => void): void {
-    assert(this.#isOpen && !this.#isAppending, 'an append to a log that is closed or still busy with another')
-    const records = toRecords(items)
-    this.#contents.check(records)
-    this.#isAppending = true
+    assert(
+      this.#isOpen && this.#appendingSinceMs === null,
+      'an append to a log that is closed or still busy with another',
+    )
+    const records = admit(items, this.#contents)
+    this.#appendingSinceMs = this.#options.clock.monotonicMs()
     const batch = this.#encoder.encode(records)
     const { current } = this.#segments
     if (this.#at + batch.length <= current.bytes) return this.#write(current, batch, done)
@@ -68,8 +90,16 @@ class SegmentedLog implements NodeLog {
     return new RangeReader(range, this.#contents, this.#segments, this.#options.fatal)
   }
 
+  configurations(range: RangeId): readonly LogIndex[] {
+    return this.#contents.configurations(range)
+  }
+
+  damaged(range: RangeId): readonly LogIndex[] {
+    return this.#contents.damaged(range)
+  }
+
   async close(): Promise<void> {
-    assert(!this.#isAppending, 'a log is closed while it appends')
+    assert(this.#appendingSinceMs === null, 'a log is closed while it appends')
     this.#isOpen = false
     await this.#segments.close()
   }
@@ -102,7 +132,7 @@ class SegmentedLog implements NodeLog {
     this.#number += 1
     this.#at = at + length
     this.#appendedBytes += length
-    this.#isAppending = false
+    this.#appendingSinceMs = null
     this.#free()
     // Early enough to be there in time, late enough that a node with little to do keeps little.
     if (this.#at * 4 >= segment.bytes) this.#segments.prepareNext()

@@ -38,12 +38,7 @@ export class PlaceTable {
     if (this.#size === 0) this.#first = index
     assert(index === this.#first + this.#size, 'a gap in the places of a log', this.#first, this.#size, index)
     if (this.#size === this.#capacity) this.#resize(Math.max(CAPACITY_MIN, this.#capacity * 2))
-    const at = this.#slot(this.#size)
-    this.#words[at] = place.segment
-    this.#words[at + 1] = place.offset
-    this.#words[at + 2] = place.length
-    this.#words[at + 3] = place.term >>> 0
-    this.#words[at + 4] = Math.floor(place.term / 2 ** 32)
+    this.#write(this.#slot(this.#size), place)
     this.#size += 1
   }
 
@@ -57,26 +52,39 @@ export class PlaceTable {
     return this.#term(this.#at(index))
   }
 
-  /** Removes the last entry and tells its segment. */
-  popLast(): number {
-    const segment = this.#words[this.#at(this.last)]!
-    this.#size -= 1
-    this.#maybeShrink()
-    return segment
+  /** Of an entry that is there. */
+  set(index: number, place: Place): void {
+    this.#write(this.#at(index), place)
   }
 
-  /** Removes the first entry and tells its segment. */
-  popFirst(): number {
-    const segment = this.#words[this.#at(this.#first)]!
+  /** Removes the last entry and tells where it was. */
+  popLast(): Place {
+    const place = this.get(this.last)
+    this.#size -= 1
+    this.#maybeShrink()
+    return place
+  }
+
+  /** Removes the first entry and tells where it was. */
+  popFirst(): Place {
+    const place = this.get(this.#first)
     this.#head = (this.#head + 1) % this.#capacity
     this.#first += 1
     this.#size -= 1
     this.#maybeShrink()
-    return segment
+    return place
   }
 
   get #capacity(): number {
     return this.#words.length / WORDS
+  }
+
+  #write(at: number, place: Place): void {
+    this.#words[at] = place.segment
+    this.#words[at + 1] = place.offset
+    this.#words[at + 2] = place.length
+    this.#words[at + 3] = place.term >>> 0
+    this.#words[at + 4] = Math.floor(place.term / 2 ** 32)
   }
 
   #slot(position: number): number {

@@ -1,182 +1,117 @@
-import { assert } from '../../base/assert.js'
-import type { LogIndex, RangeId, StorageId, Term, Version } from '../../base/ids.js'
-import type { HardState } from '../../raft/types.js'
-import type { Checkpoint, RecoveredRange } from '../types.js'
-import { unpackCheckpoint, unpackHardState, unpackNextStorage } from './bodies.js'
-import { checkpointRecord, hardStateRecord, type LogRecord, nodeRecord } from './encode.js'
+import type { LogIndex, RangeId, ReplicaId, StorageId, Term } from '../../base/ids.js'
+import type { NodeRecord, RecoveredRange } from '../types.js'
 import type { Row } from './layout.js'
-import { PlaceTable } from './places.js'
-
-/** What one range has in the log. */
-interface RangeInLog {
-  readonly places: PlaceTable
-  /** The latest of each, as it stands in the log, for the head of the next segment. */
-  hardState: Uint8Array | null
-  checkpoint: Uint8Array | null
-  truncated: { readonly index: number; readonly term: number }
-  lastTimestamp: number
-}
-
-/** Where a record was written. */
-export interface RecordPlace {
-  readonly segment: number
-  /** Of the record's header, in the segment. */
-  readonly offset: number
-}
-
-const initialHardState: HardState = { term: 0 as Term, vote: null, commit: 0 as LogIndex }
-const start = { index: 0, term: 0 }
+import type { Place } from './places.js'
+import { RangeLog, type RecordPlace, type SegmentUse } from './range-log.js'
+import { type LogRecord, nodeOf, nodeRecord, tombstoneRecord } from './records.js'
 
 /** What the log holds, by range: filled by replay at open, then by every batch that became durable. */
 export class LogContents {
-  #ranges = new Map<number, RangeInLog>()
+  readonly #ranges = new Map<RangeId, RangeLog>()
+  readonly #tombstones = new Map<RangeId, ReplicaId>()
+  #node: NodeRecord = { nextStorage: 1 as StorageId, disk: '', boot: 0, stateMarker: 0 }
   /** Per segment: entries that are neither replaced nor truncated. */
-  #liveEntries = new Map<number, number>()
-  nextStorage = 1 as StorageId
-
-  /** Before a batch is written: its entries follow what the log holds, and no truncation point goes back. */
-  check(rows: readonly Row[]): void {
-    const ends = new Map<number, { last: number; truncated: number }>()
-    for (const { type, range, index } of rows) {
-      if (type !== 'entry' && type !== 'checkpoint') continue
-      const end = ends.get(range) ?? this.#end(range)
-      ends.set(range, end)
-      if (type === 'entry') {
-        assert(index > end.truncated, 'an entry at or below the truncation point', range, index, end.truncated)
-        assert(index <= end.last + 1, 'a gap in the log of a range', range, end.last, index)
-        end.last = index
-      } else {
-        assert(index >= end.truncated, 'a truncation point went back', range, end.truncated, index)
-        end.truncated = index
-        end.last = Math.max(end.last, index)
-      }
-    }
+  readonly #liveEntries = new Map<number, number>()
+  #liveBytes = 0
+  readonly #use: SegmentUse = {
+    use: (segment, bytes) => {
+      this.#liveEntries.set(segment, this.liveEntries(segment) + 1)
+      this.#liveBytes += bytes
+    },
+    release: (segment, bytes) => {
+      const left = this.liveEntries(segment) - 1
+      if (left === 0) this.#liveEntries.delete(segment)
+      else this.#liveEntries.set(segment, left)
+      this.#liveBytes -= bytes
+    },
   }
 
-  /**
-   * Takes one record in, in the order written. A gap is let be: at replay the truncation that explains it may still
-   * follow (see firstGap), and what is appended was checked.
-   */
-  apply(row: Row, body: Uint8Array, place: RecordPlace): void {
-    switch (row.type) {
-      case 'entry':
-        return this.#applyEntry(row, place)
-      case 'hardState':
-        this.#range(row.range).hardState = new Uint8Array(body)
-        return
-      case 'checkpoint':
-        return this.#applyCheckpoint(row, new Uint8Array(body))
-      case 'node':
-        this.nextStorage = unpackNextStorage(body)
-    }
+  get node(): NodeRecord {
+    return this.#node
+  }
+
+  get tombstones(): ReadonlyMap<RangeId, ReplicaId> {
+    return this.#tombstones
+  }
+
+  /** Of all entries that are neither replaced nor truncated. */
+  get liveBytes(): number {
+    return this.#liveBytes
   }
 
   liveEntries(segment: number): number {
     return this.#liveEntries.get(segment) ?? 0
   }
 
-  forget(segment: number): void {
-    this.#liveEntries.delete(segment)
+  range(range: RangeId): RangeLog | undefined {
+    return this.#ranges.get(range)
+  }
+
+  get ranges(): Iterable<readonly [RangeId, RangeLog]> {
+    return this.#ranges
+  }
+
+  /** Takes one record in, in the order written. `body` null: it is damaged. It is kept by whoever needs it, so it is copied. */
+  apply(row: Row, body: Uint8Array | null, place: RecordPlace): void {
+    const range = row.range as RangeId
+    switch (row.type) {
+      case 'entry':
+        return this.#rangeOf(range).takeEntry(row, place, body === null)
+      case 'repair':
+        if (body !== null) this.#ranges.get(range)?.takeRepair(row, place)
+        return
+      case 'hardState':
+        return this.#rangeOf(range).takeHardState(row)
+      case 'checkpoint':
+        return this.#rangeOf(range).takeCheckpoint(row, body === null ? null : new Uint8Array(body))
+      case 'tombstone':
+        this.#ranges.get(range)?.drop()
+        this.#ranges.delete(range)
+        this.#tombstones.set(range, row.index as ReplicaId)
+        return
+      case 'node':
+        this.#node = nodeOf(row, body, this.#node)
+    }
   }
 
   /** What every new segment begins with, so that older ones can go. */
   head(): LogRecord[] {
-    const records = [nodeRecord(this.nextStorage)]
-    for (const [range, { hardState, checkpoint, truncated }] of this.#ranges) {
-      if (hardState !== null) records.push(hardStateRecord(range, hardState))
-      if (checkpoint !== null) records.push(checkpointRecord(range, truncated, checkpoint))
-    }
+    const records = [nodeRecord(this.#node)]
+    for (const [range, lowest] of this.#tombstones) records.push(tombstoneRecord(range, lowest))
+    for (const [range, log] of this.#ranges) records.push(...log.head(range))
     return records
   }
 
   /** null: the range has no entry at `index`. */
-  place(range: RangeId, index: number) {
-    const places = this.#ranges.get(range)?.places
-    return places === undefined || places.size === 0 || index < places.first || index > places.last
-      ? null
-      : places.get(index)
+  place(range: RangeId, index: number): Place | null {
+    return this.#ranges.get(range)?.place(index) ?? null
   }
 
   /** Term of an entry at or above the truncation point; null where nothing is known of it. */
   term(range: RangeId, index: number): Term | null {
-    const truncated = this.#ranges.get(range)?.truncated ?? start
-    return index === truncated.index
-      ? (truncated.term as Term)
-      : ((this.place(range, index)?.term ?? null) as Term | null)
+    return (this.#ranges.get(range)?.term(index) ?? (index === 0 ? 0 : null)) as Term | null
   }
 
-  /** A range whose entries do not follow its truncation point: some that are needed are not in the log. */
-  firstGap(): { readonly range: number; readonly from: number; readonly to: number } | null {
-    for (const [range, { places, truncated }] of this.#ranges) {
-      if (places.size > 0 && places.first !== truncated.index + 1) {
-        return { range, from: truncated.index + 1, to: places.first - 1 }
-      }
-    }
-    return null
+  configurations(range: RangeId): readonly LogIndex[] {
+    return this.#ranges.get(range)?.configurations ?? []
+  }
+
+  damaged(range: RangeId): readonly LogIndex[] {
+    return this.#ranges.get(range)?.damaged ?? []
   }
 
   recovered(): ReadonlyMap<RangeId, RecoveredRange> {
     const recovered = new Map<RangeId, RecoveredRange>()
-    for (const [range, inLog] of this.#ranges) recovered.set(range as RangeId, recoveredRange(inLog))
+    for (const [range, log] of this.#ranges) recovered.set(range, log.recovered())
     return recovered
   }
 
-  #range(range: number): RangeInLog {
+  #rangeOf(range: RangeId): RangeLog {
     let found = this.#ranges.get(range)
     if (found === undefined) {
-      found = { places: new PlaceTable(), hardState: null, checkpoint: null, truncated: start, lastTimestamp: 0 }
+      found = new RangeLog(this.#use)
       this.#ranges.set(range, found)
     }
     return found
-  }
-
-  #end(range: number): { last: number; truncated: number } {
-    const inLog = this.#ranges.get(range)
-    if (inLog === undefined) return { last: 0, truncated: 0 }
-    const { places, truncated } = inLog
-    return { last: places.size === 0 ? truncated.index : places.last, truncated: truncated.index }
-  }
-
-  #applyEntry(row: Row, place: RecordPlace): void {
-    const inLog = this.#range(row.range)
-    const { places, truncated } = inLog
-    while (places.size > 0 && places.last >= row.index) this.#bury(places.popLast())
-    const next = places.size === 0 ? truncated.index + 1 : places.last + 1
-    if (row.index > next) while (places.size > 0) this.#bury(places.popLast())
-    places.push(row.index, { segment: place.segment, offset: place.offset, length: row.length, term: row.term })
-    this.#liveEntries.set(place.segment, this.liveEntries(place.segment) + 1)
-    inLog.lastTimestamp = row.timestamp
-  }
-
-  #applyCheckpoint(row: Row, body: Uint8Array): void {
-    const inLog = this.#range(row.range)
-    const truncated = { index: row.index, term: row.term }
-    assert(
-      truncated.index >= inLog.truncated.index,
-      'a truncation point went back',
-      row.range,
-      inLog.truncated,
-      truncated,
-    )
-    while (inLog.places.size > 0 && inLog.places.first <= truncated.index) this.#bury(inLog.places.popFirst())
-    inLog.truncated = truncated
-    inLog.checkpoint = body
-  }
-
-  #bury(segment: number): void {
-    this.#liveEntries.set(segment, this.liveEntries(segment) - 1)
-  }
-}
-
-function recoveredRange({ places, truncated, hardState, checkpoint, lastTimestamp }: RangeInLog): RecoveredRange {
-  const known: Checkpoint | null = checkpoint === null ? null : unpackCheckpoint(checkpoint)
-  const isEmpty = places.size === 0
-  return {
-    hardState: hardState === null ? initialHardState : unpackHardState(hardState),
-    checkpoint: known,
-    lastIndex: (isEmpty ? truncated.index : places.last) as LogIndex,
-    lastTerm: (isEmpty ? truncated.term : places.term(places.last)) as Term,
-    // An empty log was truncated up to what is applied, and that is where the range's clock stands.
-    lastTimestamp: (isEmpty ? (known?.bookkeeping.clock ?? 0) : lastTimestamp) as Version,
   }
 }

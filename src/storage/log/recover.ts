@@ -1,6 +1,7 @@
 import { assert } from '../../base/assert.js'
 import { HoldfastError } from '../../base/errors.js'
 import type { LogFile } from '../types.js'
+import { LogForgot } from './forgot.js'
 import {
   type Flaw,
   findSuccessor,
@@ -43,7 +44,7 @@ interface LastBatch {
  * only the page cache would be acknowledged on the word of a read, and what a cut left behind would look like damage
  * next time.
  *
- * Throws INTERNAL, with file and offset, when a part that may have been acknowledged is damaged.
+ * Throws LogForgot when what may have been acknowledged is damaged so that nobody can tell what it was.
  */
 export async function recover(options: LogOptions): Promise<Recovery> {
   const { files, segmentBytes } = options
@@ -100,11 +101,6 @@ class Scan {
     if (this.last === null && oldest !== undefined && oldest.sequence > 1) {
       throw damaged(oldest.path, 0, 'holds nothing, though older segments were freed')
     }
-    const gap = this.contents.firstGap()
-    if (gap !== null) {
-      const entries = `entries ${gap.from} to ${gap.to} of range ${gap.range}`
-      throw damaged(this.segments[0]!.path, 0, `and what follows does not hold ${entries}, which are still needed`)
-    }
     const first = this.#flaws[0]
     return first === undefined ? null : `${first.path} at offset ${first.flaw.at}`
   }
@@ -134,12 +130,8 @@ class Scan {
   }
 }
 
-function damaged(path: string, at: number, what: string): HoldfastError {
-  return new HoldfastError(
-    'INTERNAL',
-    `the log is damaged: ${path} at offset ${at} ${what}. It may have held acknowledged writes, so this node does not ` +
-      'start on it. Keep the data directory for inspection.',
-  )
+function damaged(path: string, offset: number, what: string): LogForgot {
+  return new LogForgot({ path, offset, what })
 }
 
 async function settle(options: LogOptions, scan: Scan): Promise<Recovery> {

@@ -1,4 +1,4 @@
-import type { Fatal, Logger } from '../../base/ports.js'
+import type { Clock, Fatal, Logger } from '../../base/ports.js'
 import type { Files, LogFile } from '../types.js'
 
 export const LOG_DIRECTORY = 'log'
@@ -14,6 +14,7 @@ export interface LogOptions {
   readonly files: Files
   /** Size of a segment file; a batch that is larger gets a segment of its own size. */
   readonly segmentBytes: number
+  readonly clock: Pick<Clock, 'monotonicMs' | 'setTimer'>
   readonly fatal: Fatal
   readonly logger: Logger
 }
@@ -58,6 +59,14 @@ export class Segments {
 
   get diskBytes(): number {
     return this.#segments.reduce((sum, segment) => sum + segment.bytes, this.#nextBytes)
+  }
+
+  get isFull(): boolean {
+    return false
+  }
+
+  whenSpace(action: () => void): void {
+    action()
   }
 
   get(sequence: number): Segment {
