@@ -28,6 +28,11 @@ export function address(text: string): string {
   return text
 }
 
+/** An address, or "off". */
+export function addressOrOff(text: string): string {
+  return text === 'off' ? text : address(text)
+}
+
 export function addressList(text: string, previous: readonly string[] = []): string[] {
   return [...previous, ...commaList(text).map(address)]
 }

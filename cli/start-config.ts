@@ -18,6 +18,7 @@ const schema = z.strictObject({
   data: text.optional(),
   listen: text.optional(),
   'peer-listen': text.optional(),
+  http: text.optional(),
   advertise: text.optional(),
   'peer-advertise': text.optional(),
   join: list.optional(),
@@ -27,7 +28,12 @@ const schema = z.strictObject({
 
 export type StartSettings = z.infer<typeof schema>
 
-const settingNames = Object.keys(schema.shape)
+export const settingNames = Object.keys(schema.shape)
+
+/** The variable of a setting in the environment. */
+export function variableOf(setting: string): string {
+  return `HOLDFAST_${setting.toUpperCase().replaceAll('-', '_')}`
+}
 
 /** Holdfast's variables that are not settings of a node. */
 const OTHER_VARIABLES = ['HOLDFAST_CI', 'HOLDFAST_ENDPOINTS', 'HOLDFAST_PYTHON']

@@ -48,7 +48,7 @@ export function devCommand(context: Context): Command {
     .addOption(
       new Option(
         '--port <n>',
-        `client port of node 1, the others follow, peers 100 above; 0: free ones (default: ${DEFAULT_PORT})`,
+        `client port of node 1, the others follow, peers 100 above, HTTP 200; 0: free ones (default: ${DEFAULT_PORT})`,
       ).argParser(integer({ min: 0, max: 65_000 })),
     )
     .addOption(new Option('--data <folder>', 'where the cluster lives').default('.holdfast'))

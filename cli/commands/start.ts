@@ -3,10 +3,17 @@ import { Command, Option } from 'commander'
 import { HoldfastError } from '../../src/base/errors.js'
 import type { LogLevel } from '../../src/base/ports.js'
 import type { RunningNode } from '../../src/server/index.js'
-import { address, addressList, integer, splitAddress } from '../arguments.js'
+import { address, addressList, addressOrOff, integer, splitAddress } from '../arguments.js'
 import type { Context } from '../context.js'
 import { type ProcessLogger, processLogger } from '../logging.js'
-import { CONFIG_FILE, logLevels, readStartSettings, type StartSettings } from '../start-config.js'
+import {
+  CONFIG_FILE,
+  logLevels,
+  readStartSettings,
+  type StartSettings,
+  settingNames,
+  variableOf,
+} from '../start-config.js'
 import { tellParent, watchParent } from '../supervised.js'
 
 const DEFAULTS = {
@@ -16,8 +23,10 @@ const DEFAULTS = {
   logLevel: 'info',
 } as const
 
-/** Between the client and the peer port when only one is named. */
+/** Between the client port and the others when only that one is named. */
 const PEER_PORT_OFFSET = 100
+const HTTP_PORT_OFFSET = 200
+const PORT_MAX = 65_535
 /** A stop that takes longer than this is cut off; nothing acknowledged depends on it. */
 const STOP_MS_MAX = 10_000
 
@@ -27,6 +36,7 @@ interface StartFlags {
   readonly data?: string
   readonly listen?: string
   readonly peerListen?: string
+  readonly http?: string
   readonly advertise?: string
   readonly peerAdvertise?: string
   readonly join?: readonly string[]
@@ -42,14 +52,20 @@ export function startCommand(context: Context): Command {
     .addOption(
       new Option('--peer-listen <host:port>', `for other nodes (default: ${DEFAULTS.peerListen})`).argParser(address),
     )
+    .addOption(
+      new Option(
+        '--http <host:port>',
+        `for who watches it: /livez, /readyz, /metrics; off: none (default: loopback, ${HTTP_PORT_OFFSET} above the client port)`,
+      ).argParser(addressOrOff),
+    )
     .addOption(new Option('--advertise <host:port>', 'what clients dial, if not --listen').argParser(address))
     .addOption(
       new Option('--peer-advertise <host:port>', 'what other nodes dial, if not --peer-listen').argParser(address),
     )
     .addOption(new Option('--join <host:port,…>', 'peer addresses of other nodes').argParser(addressList))
     .addOption(
-      new Option('--port <n>', `client port on loopback, peers ${PEER_PORT_OFFSET} above; 0: any two free ones`)
-        .argParser(integer({ min: 0, max: 65_535 - PEER_PORT_OFFSET }))
+      new Option('--port <n>', `client port on loopback, peers ${PEER_PORT_OFFSET} above; 0: any free ones`)
+        .argParser(integer({ min: 0, max: PORT_MAX - HTTP_PORT_OFFSET }))
         .conflicts(['listen', 'peerListen']),
     )
     .addOption(
@@ -64,8 +80,9 @@ export function startCommand(context: Context): Command {
     .addHelpText(
       'after',
       `
-Settings come from the file, then the environment (HOLDFAST_PEER_LISTEN=…), then flags; later ones win. The names are the same
-everywhere. A new cluster needs one "holdfast init" after its nodes have been started; a node started later just joins.
+Settings come from the file, then the environment, then flags; later ones win. Unknown names are refused. The same setting is called
+${namesTable()}
+A new cluster needs one "holdfast init" after its nodes have been started; a node started later just joins.
 Logs JSON to standard output. SIGTERM and Ctrl-C stop it in order.
 
 Examples:
@@ -78,10 +95,17 @@ Examples:
     })
 }
 
+/** In the file, in the environment, as a flag. */
+function namesTable(): string {
+  return settingNames.map((name) => `  ${name.padEnd(16)}${variableOf(name).padEnd(26)}--${name}`).join('\n')
+}
+
 interface NodeSettings {
   readonly data: string
   readonly listen: string
   readonly peerListen: string
+  /** null: none. */
+  readonly http: string | null
   readonly advertise: string | undefined
   readonly peerAdvertise: string | undefined
   readonly join: readonly string[]
@@ -92,10 +116,13 @@ interface NodeSettings {
 function settingsOf(flags: StartFlags, context: Context): NodeSettings {
   const file = flags.config ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : null)
   const settings = readStartSettings({ file, env: context.terminal.env, flags: settingsOfFlags(flags) })
+  const listen = settings.listen ?? DEFAULTS.listen
+  const http = settings.http ?? besidePort(listen)
   return {
     data: settings.data ?? DEFAULTS.data,
-    listen: settings.listen ?? DEFAULTS.listen,
+    listen,
     peerListen: settings['peer-listen'] ?? DEFAULTS.peerListen,
+    http: http === 'off' ? null : http,
     advertise: settings.advertise,
     peerAdvertise: settings['peer-advertise'],
     join: settings.join ?? [],
@@ -104,12 +131,20 @@ function settingsOf(flags: StartFlags, context: Context): NodeSettings {
   }
 }
 
+/** Where a node is watched if nobody says so: nodes of one machine don't get in each other's way. */
+function besidePort(listen: string): string {
+  const { port } = splitAddress(listen)
+  const http = port === 0 ? 0 : port + HTTP_PORT_OFFSET
+  return `127.0.0.1:${http > PORT_MAX ? 0 : http}`
+}
+
 function settingsOfFlags(flags: StartFlags): StartSettings {
   const given: StartSettings = {
     data: flags.data,
     listen: flags.port === undefined ? flags.listen : `127.0.0.1:${flags.port}`,
     'peer-listen':
       flags.port === undefined ? flags.peerListen : `127.0.0.1:${flags.port === 0 ? 0 : flags.port + PEER_PORT_OFFSET}`,
+    http: flags.http,
     advertise: flags.advertise,
     'peer-advertise': flags.peerAdvertise,
     join: flags.join === undefined ? undefined : [...flags.join],
@@ -126,8 +161,8 @@ async function runNode(settings: NodeSettings): Promise<number> {
   const stopAsked = waitForStop(logger)
   try {
     const node = await open(settings, logger)
-    const { clientAddress, peerAddress } = node
-    logger.log('info', 'ready', { clientAddress, peerAddress, node: node.node, data: settings.data })
+    const { clientAddress, peerAddress, httpAddress } = node
+    logger.log('info', 'ready', { clientAddress, peerAddress, httpAddress, node: node.node, data: settings.data })
     tellParent({ kind: 'ready', clientAddress, peerAddress, node: node.node })
     await stopAsked
     await stopInTime(node, logger)
@@ -152,10 +187,11 @@ async function open(settings: NodeSettings, logger: ProcessLogger): Promise<Runn
   // Loaded only here: no other command needs the server's packages in memory.
   const { startNode } = await import('../../src/server/index.js')
   try {
-    const { data, advertise, peerAdvertise, logLevel: _, ...same } = settings
+    const { data, http, advertise, peerAdvertise, logLevel: _, ...same } = settings
     return await startNode({
       ...same,
       dataDirectory: data,
+      ...(http === null ? {} : { http }),
       ...(advertise === undefined ? {} : { advertise }),
       ...(peerAdvertise === undefined ? {} : { peerAdvertise }),
       logger,
@@ -173,14 +209,20 @@ const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
 }
 
 /** An address that can't be listened on is told with the flag that changes it. */
-function namingTheFlag(error: unknown, { listen, peerListen }: NodeSettings): unknown {
+function namingTheFlag(error: unknown, { listen, peerListen, http }: NodeSettings): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error
   const problem = LISTEN_PROBLEMS[String(error.code)]
   if (problem === undefined) return error
-  const { host, port } = splitAddress(peerListen)
-  const isPeer = 'port' in error ? error.port === port : 'hostname' in error && error.hostname === host
-  const [flag, taken] = isPeer ? ['--peer-listen', peerListen] : ['--listen', listen]
-  return new HoldfastError('UNAVAILABLE', `${taken} ${problem}: choose another address with ${flag}`, { cause: error })
+  const isMeant = (asked: string): boolean => {
+    const { host, port } = splitAddress(asked)
+    return 'port' in error ? error.port === port : 'hostname' in error && error.hostname === host
+  }
+  const others = [
+    { flag: '--peer-listen', asked: peerListen },
+    ...(http === null ? [] : [{ flag: '--http', asked: http }]),
+  ]
+  const { flag, asked } = others.find((other) => isMeant(other.asked)) ?? { flag: '--listen', asked: listen }
+  return new HoldfastError('UNAVAILABLE', `${asked} ${problem}: choose another address with ${flag}`, { cause: error })
 }
 
 /** What nobody caught leaves the process in a state nobody knows: it ends, with the reason in the log. */

@@ -17,6 +17,7 @@ ${status.ranges.length} ranges: the meta range and ${data} for data. Try:
   ${command} status${endpoint}
   ${command} bench --seconds 3${endpoint}
 
+Metrics of each node: ${state.nodes.map(({ httpPort }) => `http://127.0.0.1:${httpPort}/metrics`).join(' ')}
 Ctrl-C stops all nodes; the data stays for the next start.
 
 `

@@ -2,10 +2,14 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path'
 import { z } from 'zod'
 import { HoldfastError } from '../../src/base/errors.js'
+import { HTTP_PORT_OFFSET } from './ports.js'
 
 const FORMAT = 1
 
-const recorded = z.object({ number: z.int().min(1), port: z.int(), peerPort: z.int() })
+const recorded = z
+  .object({ number: z.int().min(1), port: z.int(), peerPort: z.int(), httpPort: z.int().optional() })
+  // Older ones had none.
+  .transform((node) => ({ ...node, httpPort: node.httpPort ?? node.port + HTTP_PORT_OFFSET }))
 const stateSchema = z.object({
   format: z.int(),
   initialised: z.boolean(),

@@ -78,13 +78,14 @@ export class NodeProcess {
   }
 
   #arguments(): string[] {
-    const { number, port, peerPort } = this.node
+    const { number, port, peerPort, httpPort } = this.node
     const join = this.#others.map((other) => `127.0.0.1:${other.peerPort}`)
     return [
       'start',
       ...['--data', this.#layout.dataFolder(number)],
       ...['--listen', `127.0.0.1:${port}`],
       ...['--peer-listen', `127.0.0.1:${peerPort}`],
+      ...['--http', `127.0.0.1:${httpPort}`],
       ...(join.length === 0 ? [] : ['--join', join.join(',')]),
     ]
   }

@@ -20,6 +20,11 @@ export const limits = {
   entryCommandsMax: 2_000,
   clientRequestsInFlightMax: 4_096,
   clientBytesInFlightMax: 64 * MiB,
+  /** Of all clients of a node together; above it new requests are refused as OVERLOADED. */
+  nodeRequestsInFlightMax: 65_536,
+  nodeBytesInFlightMax: 128 * MiB,
+  /** Answers that wait for all clients together; above it the client that holds most of them is cut off. */
+  nodeReplyBytesMax: 128 * MiB,
   /** Proposals waiting or in flight in one range. */
   rangeProposalBytesMax: 16 * MiB,
   /** Reads waiting in one range to be confirmed or applied: their keys, and 64 bytes for each. */
@@ -53,6 +58,7 @@ export const limits = {
 
 assert(limits.batchBytesMax < limits.entryBytesMax, 'a full batch must fit into an entry')
 assert(limits.entryBytesMax < limits.messageBytesMax, 'an entry must fit into a message')
+assert(limits.clientBytesInFlightMax < limits.nodeBytesInFlightMax, 'one client must not use up what all may')
 assert(limits.keyBytesMax + limits.valueBytesMax < limits.batchBytesMax, 'one write must fit into a batch')
 assert(limits.heartbeatTicks * 3 <= limits.electionTicksMin, 'an election timeout must outlast lost heartbeats')
 assert(limits.logSegmentBytes > 2 * limits.entryBytesMax, 'a segment must hold any batch')

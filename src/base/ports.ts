@@ -29,5 +29,20 @@ export interface Logger {
 
 export const silentLogger: Logger = { log() {} }
 
+/** Distributions that a node keeps. Seconds or bytes, as the name says; src/server/metrics.ts gives each its buckets. */
+export type Observed = 'turn_seconds' | 'event_loop_delay_seconds' | 'log_sync_seconds' | 'log_batch_bytes'
+
+/** Sums that only grow. `requests_total` has the labels kind and code. */
+export type Counted = 'requests_total'
+
+/** What a room tells of its work for whoever watches the node. Nothing in a node depends on it. */
+export interface Metrics {
+  observe(name: Observed, value: number): void
+  /** `label`: one word per label that the sum has, separated by spaces. */
+  count(name: Counted, by: number, label?: string): void
+}
+
+export const silentMetrics: Metrics = { observe() {}, count() {} }
+
 /** Ends the process at once: sends nothing, runs no handlers. In the simulator, crashes the node. Never returns normally. */
 export type Fatal = (reason: string, cause?: unknown) => never

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { NodeInfo } from '../base/descriptor.js'
 import type { BootId, ClusterId } from '../base/ids.js'
 import { limits } from '../base/limits.js'
-import type { Fatal, Logger } from '../base/ports.js'
+import type { Clock, Fatal, Logger } from '../base/ports.js'
 import { recordDigest } from '../storage/codec/digest.js'
 import { decodeCommands, encodeCommands } from '../storage/codec/entry.js'
 import { openLevelDb } from '../storage/leveldb.js'
@@ -21,6 +21,8 @@ export interface OpenNodeOptions {
   readonly self: NodeInfo
   readonly boot: BootId
   readonly birth: Birth
+  /** What the store defers is its turn. */
+  readonly clock: Clock
   readonly logger: Logger
   readonly fatal: Fatal
 }
@@ -33,7 +35,7 @@ export interface OpenNode {
 
 /** The real node: its log, its state store and its peers under one store. The simulator composes the same over other ports. */
 export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
-  const { cluster, self, boot, birth, files, logger, fatal } = options
+  const { cluster, self, boot, birth, files, clock, logger, fatal } = options
   const log = await openNodeLog({ files, segmentBytes: limits.logSegmentBytes, clock: realClock, fatal, logger })
   const db = await openLevelDb(join(options.dataDirectory, 'state'))
   const { latestCacheBytes: cacheBytes, latestCacheValueBytesMax: cacheValueBytesMax } = limits
@@ -49,7 +51,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
     state,
     codec: { encodeCommands, decodeCommands, recordDigest },
     transport: peers,
-    clock: realClock,
+    clock,
     random: realRandom,
     logger,
     fatal,

@@ -16,10 +16,13 @@ import {
   refuseOpenListener,
   refuseUnnamed,
 } from './addresses.js'
+import { refuseSharedPort, startHttp } from './http.js'
 import { Membership } from './membership.js'
+import { NodeMetrics } from './metrics.js'
 import { type OpenNode, openNode } from './node.js'
 import { killingFatal, newBootId, newToken } from './real-ports.js'
 import { UnaryService } from './unary.js'
+import { Watch } from './watch.js'
 
 export interface NodeOptions {
   /** Made if it does not exist, mode 0700. */
@@ -28,6 +31,8 @@ export interface NodeOptions {
   readonly listen: string
   /** host:port for other nodes; port 0 picks a free one. */
   readonly peerListen: string
+  /** host:port for who watches the node: /livez, /readyz, /metrics. Absent: none. Port 0 picks a free one. */
+  readonly http?: string
   /** How clients reach this node, where that differs from `listen`. Required where that names no single address (0.0.0.0). */
   readonly advertise?: string
   /** How other nodes reach this node, where that differs from `peerListen`. */
@@ -44,6 +49,8 @@ export interface NodeOptions {
 export interface RunningNode {
   readonly clientAddress: string
   readonly peerAddress: string
+  /** null: there is none. */
+  readonly httpAddress: string | null
   /** null until the node belongs to a cluster. */
   readonly node: NodeId | null
   /** Drains, makes the state durable and closes everything. A second call waits for the first. */
@@ -55,6 +62,7 @@ const CLOSE_GRACE_MS = 1_000
 interface Addresses {
   readonly listen: HostPort
   readonly peerListen: HostPort
+  readonly http: HostPort | null
   readonly advertise: HostPort | null
   readonly peerAdvertise: HostPort | null
   readonly join: readonly string[]
@@ -68,10 +76,11 @@ interface Addresses {
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const addresses = addressesOf(options)
-  const directory = await openDataDirectory(options.dataDirectory)
+  const metrics = new NodeMetrics()
+  const directory = await openDataDirectory(options.dataDirectory, metrics)
   const open: Closing[] = [() => directory.release()]
   try {
-    return await startIn(directory.files, options, addresses, open)
+    return await startIn({ files: directory.files, metrics }, options, addresses, open)
   } catch (error) {
     await closeAll(open)
     throw error
@@ -83,12 +92,15 @@ function addressesOf(options: NodeOptions): Addresses {
   const addresses = {
     listen: parseAddress('listen', options.listen),
     peerListen: parseAddress('peer-listen', options.peerListen),
+    http: options.http === undefined ? null : parseAddress('http', options.http),
     advertise: advertise === undefined ? null : parseDialled('advertise', advertise),
     peerAdvertise: peerAdvertise === undefined ? null : parseDialled('peer-advertise', peerAdvertise),
     join: options.join.map((address) => formatAddress(parseDialled('join', address))),
   }
   refuseOpenListener('listen', addresses.listen, options.insecure ?? false)
   refuseOpenListener('peer-listen', addresses.peerListen, options.insecure ?? false)
+  if (addresses.http !== null) refuseOpenListener('http', addresses.http, options.insecure ?? false)
+  refuseSharedPort(addresses.http, { listen: addresses.listen, 'peer-listen': addresses.peerListen })
   if (addresses.advertise === null) refuseUnnamed('listen', addresses.listen)
   if (addresses.peerAdvertise === null) refuseUnnamed('peer-listen', addresses.peerListen)
   return addresses
@@ -102,11 +114,18 @@ async function closeAll(open: readonly Closing[]): Promise<void> {
 }
 
 /** Whatever it opens it puts into `opened`, also when it fails half way. */
-async function startIn(files: Files, options: NodeOptions, asked: Addresses, opened: Closing[]): Promise<RunningNode> {
+async function startIn(
+  { files, metrics }: { files: Files; metrics: NodeMetrics },
+  options: NodeOptions,
+  asked: Addresses,
+  opened: Closing[],
+): Promise<RunningNode> {
   const { logger } = options
   const fatal = options.fatal ?? killingFatal(logger)
   const boot = newBootId()
   const identity = await recordBoot(files, (await readIdentity(files)) ?? newIdentity(), boot)
+  const watch = new Watch({ metrics, isMember: () => membership.identity.node !== null })
+  opened.push(async () => watch.close())
   let open: OpenNode | null = null
   const addresses = { clientAddress: '', peerAddress: '' }
 
@@ -119,13 +138,25 @@ async function startIn(files: Files, options: NodeOptions, asked: Addresses, ope
     save: (next) => writeIdentity(files, next),
     becomeMember: async ({ cluster, node, birth }) => {
       const self: NodeInfo = { node: node!, pid: process.pid, ...addresses }
-      const parts = { dataDirectory: options.dataDirectory, files, cluster: cluster!, self, boot, logger, fatal }
+      const parts = {
+        dataDirectory: options.dataDirectory,
+        files,
+        cluster: cluster!,
+        self,
+        boot,
+        logger,
+        fatal,
+        clock: watch.clock,
+      }
       open = await openNode({ ...parts, birth: birth ?? { nodes: [], ranges: [] } })
+      watch.open = open
       logger.log('info', 'serving', { cluster, node, ...addresses })
     },
     admit: (request) => (open === null ? null : admit(open, request)),
   })
 
+  const http = asked.http === null ? null : await startHttp(asked.http, watch, logger)
+  if (http !== null) opened.push(() => http.close())
   const peerServer = await startPeerServer({
     ...asked.peerListen,
     logger,
@@ -138,6 +169,7 @@ async function startIn(files: Files, options: NodeOptions, asked: Addresses, ope
       identify: () => membership.identify(),
     },
   })
+  watch.peerServer = peerServer
   opened.push(() => peerServer.close(CLOSE_GRACE_MS))
   opened.push(async () => open?.close())
   const unary = new UnaryService({
@@ -147,6 +179,7 @@ async function startIn(files: Files, options: NodeOptions, asked: Addresses, ope
   const clientServer = await startClientServer({
     ...asked.listen,
     logger,
+    metrics,
     handler: {
       hello: () => open?.store.hello() ?? null,
       submit: (requests, sink) => open?.store.submit(requests, sink),
@@ -155,6 +188,7 @@ async function startIn(files: Files, options: NodeOptions, asked: Addresses, ope
       unary,
     },
   })
+  watch.clients = clientServer
   opened.push(async () => unary.close())
   opened.push(() => clientServer.close(CLOSE_GRACE_MS))
   // First of all: from then on the node becomes no member any more, and what it is becoming is there to be closed.
@@ -162,13 +196,16 @@ async function startIn(files: Files, options: NodeOptions, asked: Addresses, ope
   addresses.clientAddress = formatAddress(asked.advertise ?? { host: asked.listen.host, port: clientServer.port })
   addresses.peerAddress = formatAddress(asked.peerAdvertise ?? { host: asked.peerListen.host, port: peerServer.port })
   await membership.start()
+  watch.phase = 'running'
   let stopped: Promise<void> | null = null
   return {
     ...addresses,
+    httpAddress: http?.address ?? null,
     get node() {
       return membership.identity.node
     },
     stop() {
+      watch.phase = 'draining'
       stopped ??= closeAll(opened)
       return stopped
     },

@@ -1,6 +1,7 @@
 import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { HoldfastError } from '../base/errors.js'
+import type { Metrics } from '../base/ports.js'
 import { openNodeFiles } from './files-node.js'
 import { takeLock } from './lock.js'
 import type { Files } from './types.js'
@@ -25,12 +26,12 @@ export interface DataDirectory {
  * Throws INVALID_ARGUMENT when `path` is not a directory, holds something else, or is of a newer format, and
  * NOT_PERMITTED when a live process holds it or the system refuses access.
  */
-export async function openDataDirectory(path: string): Promise<DataDirectory> {
+export async function openDataDirectory(path: string, metrics?: Metrics): Promise<DataDirectory> {
   const directory = resolve(path)
   await makeDirectory(directory)
   const unlock = await takeLock(directory)
   try {
-    const files = await openNodeFiles(directory)
+    const files = await openNodeFiles(directory, metrics)
     await checkFormat(directory, files)
     // Not before it is known to be ours: it may have been given by mistake.
     await chmod(directory, 0o700)

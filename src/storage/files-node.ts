@@ -1,6 +1,7 @@
 import { readSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { type Metrics, silentMetrics } from '../base/ports.js'
 import { SyncThread } from './sync-thread.js'
 import type { Files, LogFile } from './types.js'
 
@@ -11,17 +12,22 @@ const FILL_BYTES = 2 * 1024 * 1024
  * The data directory on a real disk. Errors are those of node:fs. `close` ends the sync thread; log files must be
  * closed before.
  */
-export async function openNodeFiles(directory: string): Promise<Files & { close(): Promise<void> }> {
+export async function openNodeFiles(
+  directory: string,
+  metrics: Metrics = silentMetrics,
+): Promise<Files & { close(): Promise<void> }> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  return new NodeFiles(directory)
+  return new NodeFiles(directory, metrics)
 }
 
 class NodeFiles implements Files {
   readonly #directory: string
+  readonly #metrics: Metrics
   readonly #thread = new SyncThread()
 
-  constructor(directory: string) {
+  constructor(directory: string, metrics: Metrics) {
     this.#directory = directory
+    this.#metrics = metrics
   }
 
   async list(directory: string): Promise<string[]> {
@@ -44,13 +50,13 @@ class NodeFiles implements Files {
       await handle.close()
       throw error
     }
-    return new NodeLogFile(handle, size, this.#thread)
+    return new NodeLogFile({ handle, size, thread: this.#thread, metrics: this.#metrics })
   }
 
   async openLogFile(path: string): Promise<LogFile> {
     const handle = await open(this.#path(path), 'r+')
     const { size } = await handle.stat()
-    return new NodeLogFile(handle, size, this.#thread)
+    return new NodeLogFile({ handle, size, thread: this.#thread, metrics: this.#metrics })
   }
 
   async read(path: string): Promise<Uint8Array | null> {
@@ -97,15 +103,23 @@ class NodeLogFile implements LogFile {
   readonly size: number
   readonly #handle: FileHandle
   readonly #thread: SyncThread
+  readonly #metrics: Metrics
 
-  constructor(handle: FileHandle, size: number, thread: SyncThread) {
-    this.#handle = handle
-    this.size = size
-    this.#thread = thread
+  constructor(parts: { handle: FileHandle; size: number; thread: SyncThread; metrics: Metrics }) {
+    this.#handle = parts.handle
+    this.size = parts.size
+    this.#thread = parts.thread
+    this.#metrics = parts.metrics
   }
 
   writeAndSync(write: { bytes: Uint8Array; at: number }, done: (error: Error | null) => void): void {
-    this.#thread.write({ fd: this.#handle.fd, ...write }, done)
+    const began = performance.now()
+    const bytes = write.bytes.length
+    this.#thread.write({ fd: this.#handle.fd, ...write }, (error) => {
+      this.#metrics.observe('log_sync_seconds', (performance.now() - began) / 1_000)
+      this.#metrics.observe('log_batch_bytes', bytes)
+      done(error)
+    })
   }
 
   /** Shorter than asked where the file ends before. */

@@ -4,6 +4,9 @@ import type { Lookup, PreparedFetch, StateStore } from '../storage/types.js'
 
 /** Each key or page under way may bring a value of the largest size (1 MiB): so many at once are 64 MiB. */
 export const COLD_READS_OPEN_MAX = 64
+/** Keys of the requests that are not answered yet, and about what each costs beside it while it waits. */
+export const COLD_READS_KEY_BYTES_MAX = 32 * 1024 * 1024
+const KEY_OVERHEAD_BYTES = 256
 /** Of one request: so that one for many keys leaves room for others. */
 const KEYS_PER_PIECE = 32
 
@@ -22,12 +25,13 @@ interface Prepared {
 
 /**
  * Client reads that memory can't answer, on their way to the state database. Requests are small and their results may be large,
- * so it is the results under way that are bounded; what waits are requests, which the client sessions bound.
+ * so the results under way are bounded, and apart from them the requests that wait.
  */
 export class ColdReads {
   readonly #state: Pick<StateStore, 'prepareFetch' | 'scan'>
   readonly #bytesMax: number
   readonly #waiting: Piece[] = []
+  #keyBytes = 0
   #open = 0
 
   /** `bytesMax`: a request whose values exceed it together is given up: no message could carry them. */
@@ -36,23 +40,44 @@ export class ColdReads {
     this.#bytesMax = bytesMax
   }
 
-  /** Null: the values are larger together than `bytesMax`. */
-  fetch(lookups: readonly Lookup[], done: (found: readonly (Stored | null)[] | null) => void): void {
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  /** Null: the values are larger together than `bytesMax`. False: as much waits as may, nothing was taken. */
+  fetch(lookups: readonly Lookup[], done: (found: readonly (Stored | null)[] | null) => void): boolean {
+    const keyBytes = lookups.reduce((sum, { key }) => sum + key.length + KEY_OVERHEAD_BYTES, 0)
+    if (!this.#maybeHold(keyBytes)) return false
     const pieces: Prepared[] = []
     for (let from = 0; from < lookups.length; from += KEYS_PER_PIECE) {
       const keys = lookups.slice(from, from + KEYS_PER_PIECE)
       pieces.push({ weight: keys.length, fetch: this.#state.prepareFetch(keys) })
     }
-    this.#fetchNext([], pieces, 0, done)
+    this.#fetchNext([], pieces, 0, (found) => {
+      this.#keyBytes -= keyBytes
+      done(found)
+    })
+    return true
   }
 
-  scan(page: Page, done: (rows: readonly Row[], more: boolean) => void): void {
+  /** False: as much waits as may, nothing was taken. */
+  scan(page: Page, done: (rows: readonly Row[], more: boolean) => void): boolean {
+    const keyBytes = page.span.start.length + (page.span.end?.length ?? 0) + KEY_OVERHEAD_BYTES
+    if (!this.#maybeHold(keyBytes)) return false
     const start = (): void =>
       this.#state.scan(page, (rows, more) => {
+        this.#keyBytes -= keyBytes
         done(rows, more)
         this.#ended(1)
       })
     this.#enter({ weight: 1, start })
+    return true
+  }
+
+  #maybeHold(keyBytes: number): boolean {
+    if (this.#keyBytes + keyBytes > COLD_READS_KEY_BYTES_MAX) return false
+    this.#keyBytes += keyBytes
+    return true
   }
 
   /** One piece after the other, behind what others ask meanwhile. */

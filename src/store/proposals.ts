@@ -40,6 +40,17 @@ export class Proposals {
     return this.#inFlight.size
   }
 
+  /** Commands waiting or in flight. */
+  get count(): number {
+    let count = this.#waiting.length
+    for (const { proposals } of this.#inFlight.values()) count += proposals.length
+    return count
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
   /** False: full, nothing was taken. */
   offer(proposal: Proposal): boolean {
     if (this.#bytes + proposal.bytes > limits.rangeProposalBytesMax) return false

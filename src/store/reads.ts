@@ -21,11 +21,18 @@ export class Reads {
   readonly #confirming = new Map<number, PendingRead[]>()
   #confirmed: { readonly index: LogIndex; readonly reads: PendingRead[] }[] = []
   #bytes = 0
+  #waiting = 0
+
+  /** Waiting to be confirmed or applied. */
+  get waiting(): number {
+    return this.#waiting
+  }
 
   /** False: as many wait as may, this one was not taken. */
   arrive(read: PendingRead): boolean {
     if (this.#bytes + read.bytes > limits.rangeReadBytesMax) return false
     this.#bytes += read.bytes
+    this.#waiting++
     this.#arrived.push(read)
     return true
   }
@@ -80,6 +87,7 @@ export class Reads {
 
   #gone(reads: PendingRead[]): PendingRead[] {
     for (const read of reads) this.#bytes -= read.bytes
+    this.#waiting -= reads.length
     return reads
   }
 }

@@ -30,6 +30,7 @@ import type { Routes } from './routes.js'
 const RETRY_AFTER_MS = 20
 /** What a request costs beside its keys and values, in the bounds of queues. */
 const REQUEST_OVERHEAD_BYTES = 64
+const COLD_FULL = 'as many reads wait for the disk as may'
 
 export interface RequestParts {
   readonly replicas: ReadonlyMap<RangeId, Replica>
@@ -53,6 +54,11 @@ export class Requests {
   constructor(parts: RequestParts) {
     this.#parts = parts
     this.#cold = new ColdReads(parts.state, limits.messageBytesMax)
+  }
+
+  /** Reads that wait for the disk. */
+  get coldReads(): number {
+    return this.#cold.waiting
   }
 
   take(request: Request, sink: ReplySink): void {
@@ -235,7 +241,7 @@ export class Requests {
       key: request.keys[at]!,
       upTo: version,
     }))
-    this.#cold.fetch(lookups, (found) => {
+    const isTaken = this.#cold.fetch(lookups, (found) => {
       if (found === null) {
         const message = 'the values are larger together than a message holds: ask for fewer keys at once'
         this.refuse(request, sink, failure('TOO_LARGE', message))
@@ -247,6 +253,7 @@ export class Requests {
       outbox.reply(sink, { kind: 'rows', id: request.id, version, rows })
       this.#parts.touch(replica)
     })
+    if (!isTaken) this.#overloaded(request, sink, COLD_FULL)
   }
 
   /** A scan's pages after the first name the version of the first: the range has applied it, and records are written once. */
@@ -269,10 +276,11 @@ export class Requests {
       limit: Math.min(request.limit, limits.scanRowsMax),
       bytesMax: Math.min(request.bytesMax, limits.scanBytesMax),
     }
-    this.#cold.scan(page, (rows, more) => {
+    const isTaken = this.#cold.scan(page, (rows, more) => {
       this.#parts.outbox.reply(sink, { kind: 'page', id: request.id, version: at, rows, more })
       this.#parts.touch(replica)
     })
+    if (!isTaken) this.#overloaded(request, sink, COLD_FULL)
   }
 
   refuseReads(reads: readonly PendingRead[], replica: Replica): void {

@@ -9,6 +9,7 @@ import type { AppliedEntry, SplitEffect } from '../kv/types.js'
 import type { Message } from '../raft/types.js'
 import type { Checkpoint, NodeLog, StateStore } from '../storage/types.js'
 import { type Birth, openReplicas, ReplicaFactory } from './factory.js'
+import { figuresOf, type StoreFigures } from './figures.js'
 import { IdPool } from './id-pool.js'
 import { LogWriter } from './log-writer.js'
 import { type JoinResult, MetaDuties } from './meta-duties.js'
@@ -183,6 +184,7 @@ export class Store {
     this.#wake()
   }
 
+  /** No requests: a turn is taken all the same, which shows that the loop runs. */
   submit(requests: readonly Request[], sink: ReplySink): void {
     this.#arrived.push({ requests, sink })
     this.#wake()
@@ -470,5 +472,11 @@ export class Store {
       overlayBytes: state.overlayBytes,
       logBytes: log.diskBytes,
     }
+  }
+
+  figures(): StoreFigures {
+    const { state, log } = this.#options
+    const coldReads = this.#requests.coldReads
+    return figuresOf({ replicas: this.#replicas.values(), coldReads, frames: this.#frames.length, state, log })
   }
 }

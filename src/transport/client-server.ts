@@ -3,8 +3,9 @@ import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
 import type { NodeInfo } from '../base/descriptor.js'
 import { HoldfastError } from '../base/errors.js'
-import type { Logger } from '../base/ports.js'
+import { type Logger, type Metrics, silentMetrics } from '../base/ports.js'
 import type { ReplySink, Request, ServerHello } from '../kv/requests.js'
+import { ClientLoad } from './client-load.js'
 import { ClientSession } from './client-session.js'
 import { listen } from './listener.js'
 import { streamMethods } from './methods.js'
@@ -43,6 +44,15 @@ export interface ClientServer {
    * cuts what is left after `graceMs`.
    */
   close(graceMs: number): Promise<void>
+  figures(): ClientFigures
+}
+
+/** What clients have under way at this moment. */
+export interface ClientFigures {
+  readonly connections: number
+  readonly requests: number
+  readonly requestBytes: number
+  readonly replyBytes: number
 }
 
 /** Listens for clients: the SDK's stream, unary calls, health, reflection. Rejects when the port can't be bound. */
@@ -51,9 +61,12 @@ export async function startClientServer(options: {
   port: number
   handler: ClientHandler
   logger: Logger
+  metrics?: Metrics
 }): Promise<ClientServer> {
-  const { handler, logger } = options
+  const { handler, logger, metrics = silentMetrics } = options
   const sessions = new Set<ClientSession>()
+  const load = new ClientLoad()
+  const unary = new UnaryService(logger)
   const health = new HealthImplementation(Object.fromEntries(SERVICES.map((name) => [name, 'SERVING'])))
   let isStopping = false
 
@@ -64,17 +77,20 @@ export async function startClientServer(options: {
       call.emit('error', statusOf(new HoldfastError('UNAVAILABLE', refusal ?? NOT_INITIALISED)))
       return
     }
-    const onClosed = (session: ClientSession): void => {
+    const onGone = (session: ClientSession): void => {
       sessions.delete(session)
     }
-    sessions.add(new ClientSession({ call, hello, handler, logger, cut: (peer) => listener.cut(peer), onClosed }))
+    const onOverfull = (): void => largest(sessions)?.cutOff()
+    const cut = (peer: string): void => listener.cut(peer)
+    const parts = { call, hello, handler, logger, metrics, load }
+    sessions.add(new ClientSession({ ...parts, cut, onGone, onOverfull }))
   }
 
   const listener = await listen({
     ...options,
     addServices(server) {
       server.addService(streamMethods, { connect })
-      new UnaryService(logger).addTo(server, handler.unary, (request) => handler.init(request))
+      unary.addTo(server, handler.unary, (request) => handler.init(request))
       health.addToServer(server)
       new ReflectionService(loadDefinitions('holdfast/v1/holdfast.proto')).addToServer(server)
     },
@@ -86,6 +102,12 @@ export async function startClientServer(options: {
 
   return {
     port: listener.port,
+    figures: () => ({
+      connections: listener.connections,
+      requests: load.requests + unary.load.calls,
+      requestBytes: load.requestBytes + unary.load.bytes,
+      replyBytes: load.replyBytes,
+    }),
     async close(graceMs) {
       isStopping = true
       clearInterval(watch)
@@ -97,3 +119,12 @@ export async function startClientServer(options: {
 }
 
 const NOT_INITIALISED = 'this node belongs to no cluster yet: run `holdfast init` once, when all its nodes are up'
+
+/** Who makes the node hold most. */
+function largest(sessions: Iterable<ClientSession>): ClientSession | undefined {
+  let found: ClientSession | undefined
+  for (const session of sessions) {
+    if (found === undefined || session.waitingBytes > found.waitingBytes) found = session
+  }
+  return found
+}

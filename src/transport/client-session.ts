@@ -2,8 +2,9 @@ import type grpc from '@grpc/grpc-js'
 import { type ErrorCode, HoldfastError } from '../base/errors.js'
 import { NO_VERSION } from '../base/ids.js'
 import { limits } from '../base/limits.js'
-import type { Logger } from '../base/ports.js'
+import type { Logger, Metrics } from '../base/ports.js'
 import type { Reply, ReplyError, ReplySink, Request, ServerHello } from '../kv/requests.js'
+import type { ClientLoad } from './client-load.js'
 import { maybeWiden } from './receive-window.js'
 import { checkRequest } from './request-checks.js'
 import { statusOf } from './statuses.js'
@@ -33,10 +34,13 @@ export class ClientSession implements ReplySink {
   readonly #handler: SessionHandler
   readonly #logger: Logger
   readonly #cut: (peer: string) => void
-  readonly #onClosed: (session: ClientSession) => void
+  readonly #onGone: (session: ClientSession) => void
+  readonly #load: ClientLoad
+  readonly #onOverfull: () => void
+  readonly #metrics: Metrics
   readonly #decoder = new RequestDecoder()
-  /** Bytes of each request that has no reply yet, by id. */
-  readonly #open = new Map<number, number>()
+  /** Requests that have no reply yet, by id. */
+  readonly #open = new Map<number, { readonly bytes: number; readonly kind: Request['kind'] }>()
   #openBytes = 0
   #waitingBytes = 0
   #silentTicks = 0
@@ -49,25 +53,43 @@ export class ClientSession implements ReplySink {
     handler: SessionHandler
     logger: Logger
     cut: (peer: string) => void
-    onClosed: (session: ClientSession) => void
+    /** The stream is closed, and nothing waits for it any more. */
+    onGone: (session: ClientSession) => void
+    load: ClientLoad
+    /** More waits for all clients together than may. */
+    onOverfull: () => void
+    metrics: Metrics
   }) {
     this.#call = options.call
     this.peer = options.call.getPeer()
     this.#handler = options.handler
     this.#logger = options.logger
     this.#cut = options.cut
-    this.#onClosed = options.onClosed
+    this.#onGone = options.onGone
+    this.#load = options.load
+    this.#onOverfull = options.onOverfull
+    this.#metrics = options.metrics
     this.#call.on('data', (frame: Buffer) => this.#take(frame))
     this.#call.on('end', () => this.#close(() => this.#call.end()))
-    this.#call.on('cancelled', () => this.#close())
-    this.#call.on('close', () => this.#close())
+    // What still waited is gone with the stream, and grpc-js calls back for none of it.
+    for (const event of ['cancelled', 'close']) {
+      this.#call.on(event, () => {
+        this.#close()
+        this.#left(this.#waitingBytes)
+      })
+    }
     maybeWiden(this.#call, RECEIVE_WINDOW_BYTES)
     this.#write(encodeHello(options.hello))
   }
 
+  /** Bytes of answers that this client has not taken yet. */
+  get waitingBytes(): number {
+    return this.#waitingBytes
+  }
+
   replies(replies: readonly Reply[]): void {
     if (this.#isClosed) return
-    const due = replies.filter((reply) => this.#settle(reply.id))
+    const due = replies.filter((reply) => this.#settle(reply))
     this.#send(due)
     if (this.#isStopping && this.#open.size === 0) this.#leave()
   }
@@ -104,6 +126,7 @@ export class ClientSession implements ReplySink {
     const refused: Reply[] = []
     for (const { id, reason } of frame.unreadable) {
       refused.push(errorReply(id, 'INVALID_ARGUMENT', `the request is malformed: ${reason}`))
+      this.#metrics.count('requests_total', 1, 'unreadable INVALID_ARGUMENT')
     }
     const admitted: Request[] = []
     for (const [i, request] of frame.requests.entries()) {
@@ -112,34 +135,42 @@ export class ClientSession implements ReplySink {
       }
       const refusal = this.#admit(request, frame.sizes[i] ?? 0)
       if (refusal === null) admitted.push(request)
-      else refused.push(refusal)
+      else refused.push(errorReply(request.id, refusal.code, refusal.message))
+      if (refusal !== null) this.#metrics.count('requests_total', 1, `${request.kind} ${refusal.code}`)
     }
     this.#send(refused)
     if (admitted.length > 0 && !this.#isClosed) this.#handler.submit(admitted, this)
   }
 
-  #admit(request: Request, bytes: number): Reply | null {
-    if (this.#isStopping) return errorReply(request.id, 'UNAVAILABLE', 'the node is stopping')
+  #admit(request: Request, bytes: number): { readonly code: ErrorCode; readonly message: string } | null {
+    if (this.#isStopping) return { code: 'UNAVAILABLE', message: 'the node is stopping' }
     const bad = checkRequest(request)
-    if (bad !== null) return errorReply(request.id, bad.code, bad.message)
-    if (this.#open.size >= limits.clientRequestsInFlightMax) {
-      const message = `${this.#open.size} requests are open, expected at most ${limits.clientRequestsInFlightMax}`
-      return errorReply(request.id, 'OVERLOADED', message)
-    }
-    if (this.#openBytes + bytes > limits.clientBytesInFlightMax) {
-      const message = `${this.#openBytes + bytes} bytes are open, expected at most ${limits.clientBytesInFlightMax}`
-      return errorReply(request.id, 'OVERLOADED', message)
-    }
-    this.#open.set(request.id, bytes)
+    if (bad !== null) return bad
+    const overload = this.#overload(bytes)
+    if (overload !== null) return { code: 'OVERLOADED', message: overload }
+    this.#open.set(request.id, { bytes, kind: request.kind })
     this.#openBytes += bytes
+    this.#load.opened(bytes)
     return null
   }
 
-  #settle(id: number): boolean {
-    const bytes = this.#open.get(id)
-    if (bytes === undefined) return false
-    this.#open.delete(id)
-    this.#openBytes -= bytes
+  #overload(bytes: number): string | null {
+    if (this.#open.size >= limits.clientRequestsInFlightMax) {
+      return `${this.#open.size} requests are open, expected at most ${limits.clientRequestsInFlightMax}`
+    }
+    if (this.#openBytes + bytes > limits.clientBytesInFlightMax) {
+      return `${this.#openBytes + bytes} bytes are open, expected at most ${limits.clientBytesInFlightMax}`
+    }
+    return this.#load.refusalOf(bytes)
+  }
+
+  #settle(reply: Reply): boolean {
+    const open = this.#open.get(reply.id)
+    if (open === undefined) return false
+    this.#open.delete(reply.id)
+    this.#openBytes -= open.bytes
+    this.#load.closed(1, open.bytes)
+    this.#metrics.count('requests_total', 1, `${open.kind} ${reply.kind === 'error' ? reply.error.code : 'OK'}`)
     return true
   }
 
@@ -160,17 +191,25 @@ export class ClientSession implements ReplySink {
 
   #write(frame: Buffer): void {
     if (this.#isClosed) return
+    if (this.#waitingBytes + frame.length > REPLY_BYTES_MAX) return this.cutOff()
     this.#waitingBytes += frame.length
-    if (this.#waitingBytes > REPLY_BYTES_MAX) {
-      this.#fail(
-        'OVERLOADED',
-        `the client does not read: ${this.#waitingBytes} bytes of replies wait, expected at most ${REPLY_BYTES_MAX}`,
-      )
-      return this.#cut(this.peer)
-    }
-    this.#call.write(frame, () => {
-      this.#waitingBytes -= frame.length
-    })
+    this.#load.replyBytes += frame.length
+    this.#call.write(frame, () => this.#left(frame.length))
+    if (this.#load.replyBytes > limits.nodeReplyBytesMax) this.#onOverfull()
+  }
+
+  #left(bytes: number): void {
+    const counted = Math.min(bytes, this.#waitingBytes)
+    this.#waitingBytes -= counted
+    this.#load.replyBytes -= counted
+    if (this.#isClosed && this.#waitingBytes === 0) this.#onGone(this)
+  }
+
+  /** For a client that does not read: its connection ends, and what waits for it is thrown away. */
+  cutOff(): void {
+    const message = `${this.#waitingBytes} bytes of replies wait, expected at most ${REPLY_BYTES_MAX}, and of all clients ${limits.nodeReplyBytesMax}`
+    this.#fail('OVERLOADED', `the client does not read: ${message}`)
+    this.#cut(this.peer)
   }
 
   #fail(code: ErrorCode, message: string): void {
@@ -181,9 +220,11 @@ export class ClientSession implements ReplySink {
   #close(last?: () => void): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#load.closed(this.#open.size, this.#openBytes)
     this.#open.clear()
+    this.#openBytes = 0
     last?.()
-    this.#onClosed(this)
+    if (this.#waitingBytes === 0) this.#onGone(this)
     this.#handler.closed(this)
   }
 }

@@ -8,6 +8,8 @@ const CONNECTIONS_MAX = 4_096
 /** A listening gRPC server. */
 export interface Listener {
   readonly port: number
+  /** Open just now. */
+  readonly connections: number
   /** Ends the connection of `peer` (as grpc names it, host:port) at once: what still waits for it is thrown away. */
   cut(peer: string): void
   /** Takes no more connections, tells the present ones to go, and cuts those that have not gone after `graceMs`. */
@@ -47,6 +49,9 @@ export async function listen(options: {
   const address = acceptor.address()
   return {
     port: typeof address === 'object' && address !== null ? address.port : options.port,
+    get connections() {
+      return sockets.size
+    },
     cut: (peer) => sockets.get(peer)?.destroy(),
     async close(graceMs) {
       const closed = new Promise<void>((resolve) => acceptor.close(() => resolve()))

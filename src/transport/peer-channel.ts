@@ -79,6 +79,11 @@ export class PeerChannel {
     return this.#isUp
   }
 
+  /** Given to the connection, and not sent yet. */
+  get unsentBytes(): number {
+    return this.#unsentBytes
+  }
+
   /** Whether the peer has taken every frame given so far: a heartbeat sent after the last one was answered. */
   get isDrained(): boolean {
     return this.#answers > this.#beatsAtLastFrame

@@ -17,6 +17,8 @@ export interface PeerServer {
   readonly port: number
   /** Ends all sessions, and cuts the connections that are left after `graceMs`. */
   close(graceMs: number): Promise<void>
+  /** Connections from other nodes. */
+  readonly connections: number
 }
 
 /** Listens for other nodes: sessions, joining, birth, identification. Rejects when the port can't be bound. */
@@ -62,6 +64,9 @@ export async function startPeerServer(options: {
 
   return {
     port: listener.port,
+    get connections() {
+      return listener.connections
+    },
     async close(graceMs) {
       clearInterval(watch)
       for (const open of [...sessions]) open.stop()

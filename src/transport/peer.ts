@@ -56,6 +56,18 @@ export class Peer {
     return this.#control.isUp
   }
 
+  get connections(): number {
+    return this.#channels.filter(({ isUp }) => isUp).length
+  }
+
+  get unsentBytes(): number {
+    return this.#channels.reduce((sum, { unsentBytes }) => sum + unsentBytes, 0)
+  }
+
+  get #channels(): readonly PeerChannel[] {
+    return [this.#control, this.#appends, this.#snapshots]
+  }
+
   send(all: readonly PeerMessage[]): void {
     if (!this.#control.isUp) return
     const wallMs = this.#clock.wallMs()
@@ -84,9 +96,7 @@ export class Peer {
   }
 
   close(): void {
-    this.#control.close()
-    this.#appends.close()
-    this.#snapshots.close()
+    for (const channel of this.#channels) channel.close()
   }
 
   #weigh(messages: readonly PeerMessage[]): { bytes: number; appends: number } {

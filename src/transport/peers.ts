@@ -61,6 +61,17 @@ export class GrpcPeers implements PeerTransport {
     return this.#peers.get(node)?.isConnected ?? false
   }
 
+  /** Connections to other nodes that are up, and the bytes given to them that have not left yet. */
+  figures(): { readonly connections: number; readonly unsentBytes: number } {
+    let connections = 0
+    let unsentBytes = 0
+    for (const peer of this.#peers.values()) {
+      connections += peer.connections
+      unsentBytes += peer.unsentBytes
+    }
+    return { connections, unsentBytes }
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
     for (const node of [...this.#peers.keys()]) this.removePeer(node)

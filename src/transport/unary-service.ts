@@ -7,6 +7,7 @@ import { adminMethods, keyValueMethods } from './methods.js'
 import { holdfastErrorOf, statusOf } from './statuses.js'
 import type { UnaryCall, UnaryHandler } from './unary.js'
 import { checkBatch, checkDelete, checkInit, checkKey, checkKeys, checkPut, checkScan } from './unary-checks.js'
+import { UnaryLoad } from './unary-load.js'
 import { encode } from './wire/frames.js'
 import {
   decodeInit,
@@ -37,10 +38,15 @@ const RESULT_BYTES_MAX = limits.messageBytesMax - 64 * 1024
 /** Serves one kind of call: decode, check, ask the node, encode. Whatever goes wrong reaches the caller by its code. */
 export class UnaryService {
   readonly #logger: Logger
-  #open = 0
+  readonly #load = new UnaryLoad()
 
   constructor(logger: Logger) {
     this.#logger = logger
+  }
+
+  /** Open calls, and the bytes that they hold. */
+  get load(): { readonly calls: number; readonly bytes: number } {
+    return this.#load
   }
 
   addTo(server: grpc.Server, handler: UnaryHandler, init: (request: InitRequest) => Promise<Born>): void {
@@ -81,30 +87,23 @@ export class UnaryService {
     write: (writer: Writer, result: Result) => void,
   ): Handle {
     const serve = async (call: grpc.ServerUnaryCall<Buffer, Buffer>): Promise<Buffer> => {
-      if (this.#open >= limits.clientRequestsInFlightMax) {
-        const message = `${this.#open} unary calls are open, expected at most ${limits.clientRequestsInFlightMax}`
-        throw new HoldfastError('OVERLOADED', message, { retryAfterMs: 100 })
-      }
-      this.#open++
-      try {
-        const request = decode(call.request)
-        check(request)
-        return fitting(await run(request, contextOf(call)), write)
-      } finally {
-        this.#open--
-      }
+      const request = decode(call.request)
+      check(request)
+      return fitting(await run(request, contextOf(call)), write)
     }
     return (call, answer) => {
-      serve(call).then(
-        (bytes) => answer(null, bytes),
-        (error: unknown) => {
-          const named = holdfastErrorOf(error)
-          if (named.code === 'INTERNAL') {
-            this.#logger.log('error', `${call.getPath()} failed: ${named.message}`, { error })
-          }
-          answer(statusOf(named))
-        },
-      )
+      this.#load
+        .run(call, () => serve(call))
+        .then(
+          (bytes) => answer(null, bytes),
+          (error: unknown) => {
+            const named = holdfastErrorOf(error)
+            if (named.code === 'INTERNAL') {
+              this.#logger.log('error', `${call.getPath()} failed: ${named.message}`, { error })
+            }
+            answer(statusOf(named))
+          },
+        )
     }
   }
 }

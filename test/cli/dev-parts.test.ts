@@ -43,11 +43,17 @@ describe('the lock of a dev folder', () => {
 })
 
 describe('what dev remembers', () => {
-  const state = { initialised: true, ranges: 1, nodes: [{ number: 1, port: 7400, peerPort: 7500 }] }
+  const state = { initialised: true, ranges: 1, nodes: [{ number: 1, port: 7400, peerPort: 7500, httpPort: 7600 }] }
 
   it('comes back as it was written', () => {
     layout.write(state)
     expect(layout.read()).toEqual({ format: 1, ...state })
+  })
+
+  it('gives nodes of a version that had no HTTP port the one above their client port', () => {
+    const nodes = [{ number: 1, port: 7450, peerPort: 7550 }]
+    writeFileSync(layout.stateFile, JSON.stringify({ format: 1, ...state, nodes }))
+    expect(layout.read()?.nodes).toEqual([{ number: 1, port: 7450, peerPort: 7550, httpPort: 7650 }])
   })
 
   it('refuses a damaged file by name', () => {
@@ -74,31 +80,28 @@ describe('what dev remembers', () => {
 })
 
 describe('ports of a dev cluster', () => {
-  it('follow the first one, peers 100 above', async () => {
+  it('follow the first one, peers 100 above, HTTP 200 above', async () => {
     expect(await choosePorts({ nodes: 2, port: 7400 })).toEqual([
-      { number: 1, port: 7400, peerPort: 7500 },
-      { number: 2, port: 7401, peerPort: 7501 },
+      { number: 1, port: 7400, peerPort: 7500, httpPort: 7600 },
+      { number: 2, port: 7401, peerPort: 7501, httpPort: 7601 },
     ])
   })
 
   it('are all different when free ones are asked for', async () => {
     const nodes = await choosePorts({ nodes: 5, port: 0 })
-    expect(new Set(nodes.flatMap(({ port, peerPort }) => [port, peerPort])).size).toBe(10)
+    expect(new Set(nodes.flatMap(({ port, peerPort, httpPort }) => [port, peerPort, httpPort])).size).toBe(15)
   })
 
   it('are refused by number and node when in use', async () => {
     const server = createServer().listen({ host: '127.0.0.1', port: 0 })
     await once(server, 'listening')
     const { port } = server.address() as { port: number }
-    const nodes = [{ number: 3, port: port === 1 ? 2 : 1, peerPort: port }].map((node) => ({ ...node, port }))
+    const nodes = [{ number: 3, port, peerPort: port, httpPort: port }]
     await expect(refusePortsInUse(nodes, 'give --port')).rejects.toThrow(
       `port ${port} of node 3 is in use by another process: give --port`,
     )
     server.close()
     await once(server, 'close')
-    await refusePortsInUse(
-      nodes.map((node) => ({ ...node, peerPort: port })),
-      'unused',
-    )
+    await refusePortsInUse(nodes, 'unused')
   })
 })

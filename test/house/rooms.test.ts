@@ -184,6 +184,7 @@ const SERVER_PORTS: readonly string[] = [
   'src/storage/identity.ts',
   'src/storage/leveldb.ts',
   'src/storage/lock.ts',
+  'src/storage/memory.ts',
   'src/storage/sync-thread.ts',
 ]
 

@@ -78,6 +78,10 @@ export class TestNode {
     return this.#running?.node ?? null
   }
 
+  get http(): string | null {
+    return this.#running?.httpAddress ?? null
+  }
+
   async start(over: Partial<NodeOptions> = {}): Promise<this> {
     this.#running = await startNode({
       dataDirectory: this.directory,

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import type { Version } from '../../src/base/ids.js'
+import type { Key, Version } from '../../src/base/ids.js'
 import type { Row } from '../../src/kv/requests.js'
 import type { Stored } from '../../src/kv/types.js'
 import type { Lookup, PreparedFetch, StateStore } from '../../src/storage/types.js'
-import { COLD_READS_OPEN_MAX, ColdReads } from '../../src/store/cold-reads.js'
+import { COLD_READS_KEY_BYTES_MAX, COLD_READS_OPEN_MAX, ColdReads } from '../../src/store/cold-reads.js'
 
 type Page = Parameters<StateStore['scan']>[0]
+
+const PAGE = { span: { start: 'a' as Key, end: null } } as Page
 
 /** A disk that answers when told to. */
 class Disk {
@@ -64,7 +66,7 @@ describe('reads that memory cannot answer', () => {
     const cold = new ColdReads(disk, 1_000_000)
     const answered: number[] = []
     for (let i = 0; i < 500; i++) {
-      if (i % 3 === 0) cold.scan({} as Page, () => answered.push(i))
+      if (i % 3 === 0) cold.scan(PAGE, () => answered.push(i))
       else cold.fetch(lookups(1), () => answered.push(i))
     }
     expect(disk.open).toBe(COLD_READS_OPEN_MAX)
@@ -100,5 +102,23 @@ describe('reads that memory cannot answer', () => {
     disk.run()
     expect(answers).toEqual([1, 40, null])
     expect([disk.open, disk.prepared]).toEqual([0, 0])
+  })
+
+  it('wait only up to a bound in bytes, and there is room again once they are answered', () => {
+    const disk = new Disk()
+    const cold = new ColdReads(disk, 1_000_000)
+    const long = [{ storage: 1, key: 'k'.repeat(1024 * 1024), upTo: 1 as Version }] as unknown as Lookup[]
+    let taken = 0
+    let answered = 0
+    while (cold.fetch(long, () => answered++)) taken++
+    expect(taken).toBe(Math.floor(COLD_READS_KEY_BYTES_MAX / (1024 * 1024 + 256)))
+    let pages = 0
+    while (cold.scan(PAGE, () => pages++)) expect(pages).toBe(0)
+    expect(disk.prepared).toBeLessThanOrEqual(taken)
+    disk.run()
+    expect(answered).toBe(taken)
+    expect(disk.prepared).toBe(0)
+    expect(cold.fetch(long, () => {})).toBe(true)
+    expect(cold.scan(PAGE, () => {})).toBe(true)
   })
 })
