@@ -20,6 +20,7 @@ const tasks = {
   failover: { about: 'how long writes pause when a leader dies', run: (args) => enter('bench/failover.js', args) },
   sim: { about: 'the simulated cluster by seed', run: (args) => enter('test/sim/run.js', args) },
   powercut: { about: 'power cuts of real nodes on real file systems', run: (args) => blackBox('powercut', args) },
+  rot: { about: 'a damaged file of each kind under real nodes', run: (args) => blackBox('rot', args) },
   'retry-storm': { about: 'replies lost between nodes and clients', run: (args) => blackBox('retry-storm', args) },
   'rolling-restart': { about: 'orderly restarts under load', run: (args) => blackBox('rolling-restart', args) },
   million: { about: 'memory, restart and copy of a million keys', run: (args) => enter('bench/million.js', args) },

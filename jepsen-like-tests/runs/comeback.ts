@@ -1,0 +1,110 @@
+import type { Holdfast } from '../../src/client/index.js'
+import { messageOf } from '../command.js'
+import { eventually, type NodeProcess, type ProcessCluster, runCli } from '../processes.js'
+import { wholeAgain } from '../whole.js'
+
+const WHOLE_WITHIN_MS = 60_000
+/** A supervisor starts a node again that died; one that dies at every start does not come back by itself. */
+const STARTS_MAX = 3
+const COMMAND = /holdfast (node rejoin[^"'`\\]*)/
+
+/** How a damaged node came back. */
+export type Comeback = 'by itself' | 'by command'
+
+/**
+ * Starts damaged nodes as a supervisor would, and runs the command that a refusal names, once. Rejects with the reason if they do not
+ * come back, all replicas caught up.
+ */
+export async function bringBack(
+  cluster: ProcessCluster,
+  db: Holdfast,
+  damaged: readonly NodeProcess[],
+): Promise<Comeback[]> {
+  const starts = new Map<NodeProcess, number>()
+  const commanded = new Set<NodeProcess>()
+  const start = (node: NodeProcess): void => {
+    starts.set(node, (starts.get(node) ?? 0) + 1)
+    node.start()
+  }
+  for (const node of damaged) start(node)
+  const until = Date.now() + WHOLE_WITHIN_MS * damaged.length
+  for (;;) {
+    const whole = await wholeAgain(cluster, db, 1_000).then(
+      () => null,
+      (error: unknown) => reasonOf(error),
+    )
+    if (whole === null) return damaged.map((node) => (commanded.has(node) ? 'by command' : 'by itself'))
+    if (Date.now() > until) throw new Error(`not whole again: ${whole}`)
+    for (const node of damaged) {
+      if (node.ended === null) continue
+      const said = await lastSaid(node)
+      if (node.ended.signal === null && !commanded.has(node)) await obey(node, said).then(() => commanded.add(node))
+      else if (starts.get(node)! >= STARTS_MAX) throw new Error(`it dies at every start: ${said}`)
+      start(node)
+    }
+  }
+}
+
+/** A refusal has a command that brings the node back, or there is no way back. */
+async function obey(node: NodeProcess, said: string): Promise<void> {
+  const command = COMMAND.exec(said)?.[1]
+  if (command === undefined)
+    throw new Error(`it refuses (exit ${node.ended?.code}) and names no command that brings it back: ${said}`)
+  await runCli(
+    command
+      .trim()
+      .replace(/[.,;]$/, '')
+      .split(/\s+/),
+  )
+}
+
+/** The message of the last error in the node's log. */
+async function lastSaid(node: NodeProcess): Promise<string> {
+  const lines = await node.lastLines(20)
+  const errors = lines.flatMap((line) => {
+    try {
+      const { level, msg } = JSON.parse(line) as { level?: unknown; msg?: unknown }
+      return level === 'error' && typeof msg === 'string' ? [msg] : []
+    } catch {
+      return []
+    }
+  })
+  return `${JSON.stringify(node.ended)}: ${errors.at(-1) ?? lines.at(-1) ?? 'nothing'}`
+}
+
+function reasonOf(error: unknown): string {
+  const { cause } = error as { cause?: unknown }
+  return cause === undefined ? messageOf(error) : messageOf(cause)
+}
+
+/**
+ * Makes `node` lead every range: the other two are stopped, and one of them comes back; just started it doesn't campaign at once.
+ * Runs `action` then. Returns whether it did lead them all.
+ */
+export async function whileLeading(
+  cluster: ProcessCluster,
+  db: Holdfast,
+  node: NodeProcess,
+  action: () => Promise<void>,
+): Promise<boolean> {
+  const [first, second] = cluster.nodes.filter((other) => other !== node) as [NodeProcess, NodeProcess]
+  await first.end('SIGTERM')
+  let leads = false
+  for (let turn = 0; turn < 3 && !leads; turn++) {
+    await second.end('SIGTERM')
+    second.start()
+    leads = await eventually('it leads', 20_000, () => leadsAll(db, node)).catch(() => false)
+  }
+  await action()
+  first.start()
+  await wholeAgain(cluster, db, WHOLE_WITHIN_MS)
+  return leads
+}
+
+/** null: a range has no leader yet. */
+async function leadsAll(db: Holdfast, node: NodeProcess): Promise<boolean | null> {
+  const { nodes, ranges } = await db.status({ deadlineMs: 2_000 })
+  const id = nodes.find(({ address }) => address === node.clientAddress)?.id
+  if (ranges.length === 0 || ranges.some(({ leader }) => leader === null)) return null
+  return ranges.every(({ leader }) => leader === id)
+}
