@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { limits } from '../src/base/limits.js'
+import { type Consistency, consistencies } from '../src/client/index.js'
 
 export const DEFAULT_ENDPOINT = '127.0.0.1:7400'
 
@@ -60,6 +61,21 @@ export const deadlineOption = (defaultMs: number = limits.defaultDeadlineMs) =>
   new Option('--deadline <ms>', 'give a call up after this many milliseconds')
     .argParser(integer({ min: 1, max: limits.deadlineMsMax }))
     .default(defaultMs)
+
+export const consistencyOption = () =>
+  new Option('--consistency <name>', 'what the read promises (see `holdfast get --help`)')
+    .choices(consistencies)
+    .default('linearizable')
+
+export const maxStaleOption = () =>
+  new Option('--max-stale-ms <ms>', 'with --consistency stale: how old the picture may be').argParser(
+    integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+  )
+
+export interface ReadCommandOptions {
+  readonly consistency: Consistency
+  readonly maxStaleMs?: number
+}
 
 export const jsonOption = () => new Option('--json', 'print JSON')
 

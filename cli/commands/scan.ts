@@ -1,6 +1,15 @@
 import { Command, Option } from 'commander'
 import { keyToJson, type ScanOptions } from '../../src/client/index.js'
-import { type ClusterOptions, deadlineOption, endpointOption, integer, rawOption } from '../arguments.js'
+import {
+  type ClusterOptions,
+  consistencyOption,
+  deadlineOption,
+  endpointOption,
+  integer,
+  maxStaleOption,
+  type ReadCommandOptions,
+  rawOption,
+} from '../arguments.js'
 import { type Context, withCluster } from '../context.js'
 import { namespaceOf, parseKey, showKey } from '../keys.js'
 import { oneLine, table } from '../tables.js'
@@ -10,7 +19,7 @@ import { entryToJson, showValue } from '../values.js'
 const LIMIT_DEFAULT = 100
 const TABLE_ROWS = 1_000
 
-interface ScanCommandOptions extends ClusterOptions {
+interface ScanCommandOptions extends ClusterOptions, ReadCommandOptions {
   readonly prefix?: string
   readonly start?: string
   readonly end?: string
@@ -40,6 +49,8 @@ export function scanCommand(context: Context): Command {
         'string keys or tuple keys (default: what the keys given are, else raw)',
       ).choices(['raw', 'tuple']),
     )
+    .addOption(consistencyOption())
+    .addOption(maxStaleOption())
     .addOption(rawOption())
     .addOption(endpointOption())
     .addOption(deadlineOption())
@@ -75,6 +86,8 @@ function scanOptions(options: ScanCommandOptions): ScanOptions {
     limit: options.limit,
     reverse: options.reverse === true,
     keysOnly: options.keysOnly === true,
+    consistency: options.consistency,
+    maxStaleMs: options.maxStaleMs,
   }
 }
 

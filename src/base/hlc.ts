@@ -42,6 +42,12 @@ export class LogClock {
     this.#computed = null
   }
 
+  /** This node's clocks contradict each other: what was heard says nothing about now. */
+  forgetAll(): void {
+    this.#offsetsMs.clear()
+    this.#computed = null
+  }
+
   /** The node is no longer of the cluster. */
   forget(node: NodeId): void {
     this.#offsetsMs.delete(node)
@@ -60,6 +66,11 @@ export class LogClock {
     const { upperMs } = this.#medians(own)
     const doorMs = this.#last === null ? upperMs : Math.max(upperMs, this.#logMs(own))
     return versionAt(Math.floor(doorMs) + limits.versionAheadMsMax)
+  }
+
+  /** The lower median as it stands, where log time may still run after it: for what must not be older than it seems. */
+  medianMs(own: ClockReading): number {
+    return this.#medians(own).lowerMs
   }
 
   /** How far our wall clock is ahead (behind, if negative) of the lower median. Worth a warning from `limits.clockDifferenceWarnMs` on. */

@@ -1,7 +1,7 @@
 import type { HoldfastError } from '../base/errors.js'
 import type { Key, Version } from '../base/ids.js'
 import { NO_VERSION } from '../base/ids.js'
-import type { Reply, ServerHello } from '../kv/requests.js'
+import type { Reply, ServerHello, WeakRead } from '../kv/requests.js'
 import type { Condition, Write } from '../kv/types.js'
 import type { NodeLink } from './link.js'
 import type { CachedRoute } from './route-cache.js'
@@ -13,6 +13,8 @@ export interface CallOptions {
   readonly deadlineMs?: number | undefined
   /** Gives the call up. A write that was sent already ends as OUTCOME_UNKNOWN. */
   readonly signal?: AbortSignal | undefined
+  /** Of reads. Absent: linearizable. */
+  readonly weak?: WeakRead | undefined
 }
 
 export interface PageAsked {
@@ -24,6 +26,8 @@ export interface PageAsked {
   readonly bytesMax: number
   /** Version to read at: the one of the page before, while within its range. Null or absent: the present. */
   readonly at?: Version | null | undefined
+  /** Absent: linearizable. */
+  readonly weak?: WeakRead | undefined
 }
 
 export interface GetBody {
@@ -31,6 +35,8 @@ export interface GetBody {
   readonly keys: readonly Key[]
   /** Where the rows belong in what the caller asked for; null: in this order, all of it. */
   readonly places: readonly number[] | null
+  /** Absent: linearizable. */
+  readonly weak?: WeakRead | undefined
 }
 
 export interface ScanBody extends PageAsked {
@@ -146,6 +152,12 @@ export class Call extends Timed {
 
   get mutation(): boolean {
     return this.body.kind === 'write' || this.body.kind === 'split'
+  }
+
+  /** A read that any replica may answer. */
+  get isForAnyReplica(): boolean {
+    const { body } = this
+    return (body.kind === 'get' || body.kind === 'scan') && body.weak !== undefined && body.weak.kind !== 'leaderLease'
   }
 
   /**

@@ -51,19 +51,19 @@ export class ClientCore {
     return this.#one({ kind: 'hello' }, call, (answer) => (answer.kind === 'hello' ? answer.hello : null), 'hello')
   }
 
-  /** Rows in the order asked, null where there is none. Linearizable; each range is read at a point of its own. */
+  /** Rows in the order asked, null where there is none. Linearizable unless the call asks for less; each range is read at a point of its own. */
   get(keys: readonly Key[], call: CallOptions = {}): Promise<readonly (Row | null)[]> {
     const refusal = refusedGet(keys)
     if (refusal !== null) return Promise.reject(refusal)
     if (keys.length === 0) return Promise.resolve([])
     return new Promise((resolve, reject) => {
-      this.#dispatcher.start({ kind: 'get', keys, places: null }, call, new GetJob(keys.length, resolve, reject))
+      this.#dispatcher.start({ kind: 'get', keys, places: null, weak: call.weak }, call, new GetJob(keys.length, resolve, reject))
     })
   }
 
   /** One page, out of one range. Go on from `resume` with `at` until `resume` is null. */
   scanPage(page: PageRequest, call: CallOptions = {}): Promise<Page> {
-    const body: ScanBody = { kind: 'scan', bytesMax: limits.scanBytesMax, ...page }
+    const body: ScanBody = { kind: 'scan', bytesMax: limits.scanBytesMax, weak: call.weak, ...page }
     const refusal = refusedPage(body)
     if (refusal !== null) return Promise.reject(refusal)
     return new Promise((resolve, reject) => {

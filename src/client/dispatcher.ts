@@ -12,7 +12,7 @@ import { deadlineError } from './expiry.js'
 import type { LinkOwner, NodeLink } from './link.js'
 import { Links } from './links.js'
 import type { GetPart } from './parts.js'
-import { pickLink } from './picker.js'
+import { pickLink, pickReplica } from './picker.js'
 import { type Plan, planOf } from './plan.js'
 import { blames, react } from './reactions.js'
 import { requestOf } from './requests.js'
@@ -152,7 +152,8 @@ export class Dispatcher implements CallOwner, LinkOwner {
       call.refusedBy = null
     }
     call.route = route
-    this.#queueOrPause(call, pickLink(call, route, this.#links, this.#clock.monotonicMs()))
+    const pick = call.isForAnyReplica ? pickReplica : pickLink
+    this.#queueOrPause(call, pick(call, route, this.#links, this.#clock.monotonicMs()))
   }
 
   #queueOrPause(call: Call, link: NodeLink | null): void {
@@ -215,8 +216,8 @@ export class Dispatcher implements CallOwner, LinkOwner {
       this.#onRefusal(send, reply.error)
       return
     }
-    // Who executes a request of a range leads it.
-    if (call.route !== null && send === call.current) call.route.leader = link.node
+    // Who executes a request of a range leads it, but for reads that any replica answers.
+    if (call.route !== null && send === call.current && !call.isForAnyReplica) call.route.leader = link.node
     this.#calls.succeed(call, reply)
   }
 

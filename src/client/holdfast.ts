@@ -2,7 +2,8 @@ import { HoldfastError } from '../base/errors.js'
 import type { Row } from '../kv/requests.js'
 import type { Codec, Condition, Write } from '../kv/types.js'
 import { ConditionFailed, conditionsOf } from './conditions.js'
-import type { ClientCore, WriteResult } from './core.js'
+import { weakReadOf } from './consistency.js'
+import type { CallOptions, ClientCore, WriteResult } from './core.js'
 import { ConditionRefusal } from './errors.js'
 import { decodeKey, encodeKey, type KeyInput } from './keys.js'
 import { scanEntries } from './scan.js'
@@ -15,6 +16,7 @@ import type {
   Entry,
   Holdfast,
   PutOptions,
+  ReadOptions,
   ScanOptions,
 } from './types.js'
 import { decodeValue, encodeValue, isCodec, unknownCodec } from './values.js'
@@ -41,18 +43,18 @@ export class HoldfastClient implements Holdfast {
     }).then(versionOf, rethrow)
   }
 
-  get<T = unknown>(key: KeyInput, options: CallLimits = {}): Promise<T | undefined> {
-    return attempt(() => this.#core.get([encodeKey(key)], options)).then((rows) => rowValue(rows[0]!) as T | undefined)
+  get<T = unknown>(key: KeyInput, options: ReadOptions = {}): Promise<T | undefined> {
+    return attempt(() => this.#core.get([encodeKey(key)], readCall(options))).then((rows) => rowValue(rows[0]!) as T | undefined)
   }
 
-  async getEntry<T = unknown>(key: KeyInput, options: CallLimits = {}): Promise<Entry<T> | undefined> {
-    const [row] = await this.#core.get([encodeKey(key)], options)
+  async getEntry<T = unknown>(key: KeyInput, options: ReadOptions = {}): Promise<Entry<T> | undefined> {
+    const [row] = await this.#core.get([encodeKey(key)], readCall(options))
     if (row === null || row === undefined) return undefined
     return { key: decodeKey(row.key), value: rowValue(row) as T, version: row.version, codec: row.codec }
   }
 
-  async getMany<T = unknown>(keys: readonly KeyInput[], options: CallLimits = {}): Promise<(T | undefined)[]> {
-    const rows = await this.#core.get(keys.map(encodeKey), options)
+  async getMany<T = unknown>(keys: readonly KeyInput[], options: ReadOptions = {}): Promise<(T | undefined)[]> {
+    const rows = await this.#core.get(keys.map(encodeKey), readCall(options))
     return rows.map((row) => rowValue(row) as T | undefined)
   }
 
@@ -105,6 +107,11 @@ export class HoldfastClient implements Holdfast {
   ): Promise<WriteResult> {
     return this.#core.write({ conditions, writes, wantValue: options.wantCurrent === true }, options)
   }
+}
+
+function readCall(options: ReadOptions): CallOptions {
+  const { deadlineMs, signal } = options
+  return { deadlineMs, signal, weak: weakReadOf(options) }
 }
 
 function checkOf(operation: Extract<BatchOperation, { check: KeyInput }>, codec: Codec): readonly Condition[] {

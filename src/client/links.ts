@@ -1,6 +1,7 @@
 import type { NodeInfo } from '../base/descriptor.js'
 import { HoldfastError } from '../base/errors.js'
 import type { ClusterId, NodeId } from '../base/ids.js'
+import { randomBelow } from '../base/ports.js'
 import type { ServerHello } from '../kv/requests.js'
 import { type LinkOwner, type LinkPorts, NodeLink } from './link.js'
 
@@ -16,12 +17,15 @@ export class Links {
   #cluster: ClusterId | null = null
   /** Where the search for any node starts, so that clients spread over the nodes. */
   readonly #firstLink: number
+  /** Drawn per client: which replica it reads from where any will do. */
+  readonly preference: number
 
   constructor(endpoints: readonly string[], ports: LinkPorts, owner: LinkOwner) {
     this.#ports = ports
     this.#owner = owner
     this.#endpoints = [...new Set(endpoints)]
     this.#firstLink = Math.floor(ports.random.next() * Math.max(1, this.#endpoints.length))
+    this.preference = randomBelow(ports.random, 0x10000)
     for (const endpoint of this.#endpoints) this.#linkAt(endpoint)
   }
 

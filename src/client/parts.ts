@@ -43,9 +43,10 @@ export function halves(body: GetBody, route: CachedRoute): readonly GetPart[] {
 /** Keeps the order; all of them: the get itself. */
 function pick(body: GetBody, indexes: readonly number[]): GetBody {
   if (indexes.length === body.keys.length) return body
-  const { keys, places } = body
+  const { keys, places, weak } = body
   return {
     kind: 'get',
+    weak,
     keys: indexes.map((index) => keys[index]!),
     places: indexes.map((index) => (places === null ? index : places[index]!)),
   }

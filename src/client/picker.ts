@@ -28,3 +28,17 @@ function votersInTurn(call: Call, route: CachedRoute, links: Links): NodeLink[] 
   }
   return found
 }
+
+/**
+ * For a read that any replica answers: this client's own choice for this range, so that ranges and clients spread over the
+ * replicas and each finds its keys in that node's cache; the others in turn when that one fails.
+ */
+export function pickReplica(call: Call, route: CachedRoute, links: Links, nowMs: number): NodeLink | null {
+  const { range, replicas } = route.descriptor
+  const usable: NodeLink[] = []
+  for (let offset = 0; offset < replicas.length; offset++) {
+    const link = links.forNode(replicas[(links.preference + range + call.tries + offset) % replicas.length]!.node)
+    if (link?.isUsable(nowMs)) usable.push(link)
+  }
+  return usable.find((link) => link !== call.refusedBy) ?? usable[0] ?? pickLink(call, route, links, nowMs)
+}

@@ -25,10 +25,10 @@ export function requestOf(call: Call, stamp: Stamp): Request {
   const { range, generation } = route.descriptor
   switch (body.kind) {
     case 'get':
-      return { kind: 'get', id, range, generation, deadlineMs, seen, keys: body.keys }
+      return { kind: 'get', id, range, generation, deadlineMs, seen, keys: body.keys, weak: body.weak }
     case 'scan': {
       const { start, end } = pageSpan(body, route.span)
-      const { reverse, limit, bytesMax, keysOnly } = body
+      const { reverse, limit, bytesMax, keysOnly, weak } = body
       const at = body.at ?? null
       return {
         kind: 'scan',
@@ -44,6 +44,7 @@ export function requestOf(call: Call, stamp: Stamp): Request {
         bytesMax,
         keysOnly,
         at,
+        weak,
       }
     }
     case 'write': {

@@ -1,5 +1,6 @@
 import type { Codec } from '../kv/types.js'
 import type { ConditionOptions } from './conditions.js'
+import type { ConsistencyOptions } from './consistency.js'
 import type { DecodedKey, KeyInput } from './keys.js'
 import type { SpanOptions } from './spans.js'
 import type { ClusterStatus, RangeInfo } from './status.js'
@@ -11,6 +12,9 @@ export interface CallLimits {
   /** Gives the call up: CANCELLED, or OUTCOME_UNKNOWN for a write that was sent already. */
   readonly signal?: AbortSignal | undefined
 }
+
+/** For reads. Linearizable unless named otherwise. */
+export interface ReadOptions extends CallLimits, ConsistencyOptions {}
 
 export interface DeleteOptions extends CallLimits, Omit<ConditionOptions, 'ifAbsent'> {
   /** Of `ifValue`. Default: that of `connect`. */
@@ -38,7 +42,7 @@ export type BatchOperation =
   | ({ readonly check: KeyInput; readonly codec?: Codec | undefined } & ConditionOptions)
 
 /** The deadline of a scan is for each page, not for the whole. */
-export interface ScanOptions extends SpanOptions, CallLimits {
+export interface ScanOptions extends SpanOptions, ReadOptions {
   /** From the end to the start; `start` stays the lower key. */
   readonly reverse?: boolean | undefined
   /** At most so many entries. Default: all. */
@@ -65,15 +69,15 @@ export interface Holdfast {
    * the write may have been done (`mayHaveBeenApplied`).
    */
   put(key: KeyInput, value: unknown, options?: PutOptions): Promise<{ version: number }>
-  /** The value, or undefined where there is none. Linearizable: it sees every write acknowledged before the call. */
-  get<T = unknown>(key: KeyInput, options?: CallLimits): Promise<T | undefined>
+  /** The value, or undefined where there is none. Linearizable by default: it sees every write acknowledged before the call. */
+  get<T = unknown>(key: KeyInput, options?: ReadOptions): Promise<T | undefined>
   /** As `get`, with version and codec. */
-  getEntry<T = unknown>(key: KeyInput, options?: CallLimits): Promise<Entry<T> | undefined>
+  getEntry<T = unknown>(key: KeyInput, options?: ReadOptions): Promise<Entry<T> | undefined>
   /**
    * Values in the order asked. Keys of several ranges are read at one point per range, none before the call began; more than 1,000
    * keys, or more than fits into one message, of one range are read in several parts.
    */
-  getMany<T = unknown>(keys: readonly KeyInput[], options?: CallLimits): Promise<(T | undefined)[]>
+  getMany<T = unknown>(keys: readonly KeyInput[], options?: ReadOptions): Promise<(T | undefined)[]>
   /** Removes the key. `deleted`: there was something. */
   delete(key: KeyInput, options?: DeleteOptions): Promise<{ deleted: boolean; version: number }>
   /**

@@ -16,9 +16,21 @@ interface ToRange {
   readonly seen: Version
 }
 
+/**
+ * A read that asks for less than linearizability, by name. leaderLease: the leader answers without asking a majority while its lease
+ * holds. follower: any replica answers once it has applied what the client has seen. stale: any replica answers whose picture is at
+ * most `maxStaleMs` of log time old.
+ */
+export type WeakRead =
+  | { readonly kind: 'leaderLease' }
+  | { readonly kind: 'follower' }
+  | { readonly kind: 'stale'; readonly maxStaleMs: number }
+
 export interface GetRequest extends ToRange {
   readonly kind: 'get'
   readonly keys: readonly Key[]
+  /** Absent: linearizable. */
+  readonly weak?: WeakRead | undefined
 }
 
 /** One page of a span, by version. `at` null: the leader picks the present and the reply names it, for the next page. */
@@ -32,6 +44,8 @@ export interface ScanRequest extends ToRange {
   readonly at: Version | null
   /** Leave values out of the rows. */
   readonly keysOnly: boolean
+  /** Absent: linearizable. */
+  readonly weak?: WeakRead | undefined
 }
 
 export interface WriteRequest extends ToRange {

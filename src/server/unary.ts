@@ -13,6 +13,8 @@ import type {
   UnaryCondition,
   UnaryDelete,
   UnaryEntry,
+  UnaryGet,
+  UnaryGetMany,
   UnaryHandler,
   UnaryKey,
   UnaryOperation,
@@ -35,17 +37,14 @@ export class UnaryService implements UnaryHandler {
     this.#status = options.status
   }
 
-  async get({ namespace, key }: UnaryKey, call: UnaryCall): Promise<UnaryEntry | null> {
-    const [row] = await this.#client.get([stored(namespace, key)], call)
+  async get({ namespace, key, weak }: UnaryGet, call: UnaryCall): Promise<UnaryEntry | null> {
+    const [row] = await this.#client.get([stored(namespace, key)], { ...call, weak })
     return row === null || row === undefined ? null : entry(row)
   }
 
-  async getMany(
-    request: { readonly namespace: Namespace; readonly keys: readonly Uint8Array[] },
-    call: UnaryCall,
-  ): Promise<readonly (UnaryEntry | null)[]> {
+  async getMany(request: UnaryGetMany, call: UnaryCall): Promise<readonly (UnaryEntry | null)[]> {
     const keys = request.keys.map((key) => stored(request.namespace, key))
-    return (await this.#client.get(keys, call)).map((row) => (row === null ? null : entry(row)))
+    return (await this.#client.get(keys, { ...call, weak: request.weak })).map((row) => (row === null ? null : entry(row)))
   }
 
   async put(request: UnaryPut, call: UnaryCall): Promise<{ readonly version: Version }> {
@@ -86,11 +85,11 @@ export class UnaryService implements UnaryHandler {
     request: UnaryScan,
     call: UnaryCall,
   ): Promise<{ readonly entries: readonly UnaryEntry[]; readonly next: Uint8Array | null }> {
-    const { namespace, reverse, limit, keysOnly } = request
+    const { namespace, reverse, limit, keysOnly, weak } = request
     const whole = keyspaceSpan(KEYSPACES[namespace])
     const start = stored(namespace, request.start)
     const end = request.end === null ? whole.end : stored(namespace, request.end)
-    const page = await this.#client.scanPage({ start, end, reverse, limit, keysOnly, at: null }, call)
+    const page = await this.#client.scanPage({ start, end, reverse, limit, keysOnly, at: null }, { ...call, weak })
     return { entries: page.rows.map(entry), next: page.resume === null ? null : userBytes(page.resume) }
   }
 

@@ -37,15 +37,28 @@ export class Reads {
     return true
   }
 
-  /** Starts confirming what arrived. `ask` is the core's readIndex; what it refuses comes back. */
-  begin(ask: (context: number) => boolean): PendingRead[] {
+  /**
+   * Starts confirming what arrived. `ask` is the core's readIndex; what it refuses comes back. Reads that settle for the
+   * leader's lease need no round while `leaseAt` (called for them only) names the index that they see.
+   */
+  begin(ask: (context: number) => boolean, leaseAt: () => LogIndex | null): PendingRead[] {
     if (this.#arrived.length === 0) return []
-    const reads = this.#arrived
+    const reads = this.#underLease(this.#arrived, leaseAt)
     this.#arrived = []
+    if (reads.length === 0) return []
     const context = this.#nextContext++
     if (!ask(context)) return this.#gone(reads)
     this.#confirming.set(context, reads)
     return []
+  }
+
+  /** Puts those that the lease covers where confirmed ones wait; returns the others. */
+  #underLease(arrived: PendingRead[], leaseAt: () => LogIndex | null): PendingRead[] {
+    const covered = arrived.filter(wantsLease)
+    const index = covered.length === 0 ? null : leaseAt()
+    if (index === null) return arrived
+    this.#confirmed.push({ index, reads: covered })
+    return arrived.filter((read) => !wantsLease(read))
   }
 
   confirm(context: number, index: LogIndex): void {
@@ -90,4 +103,8 @@ export class Reads {
     this.#waiting -= reads.length
     return reads
   }
+}
+
+function wantsLease({ request }: PendingRead): boolean {
+  return request.weak?.kind === 'leaderLease'
 }

@@ -12,6 +12,7 @@ import type { Entry, HardState, Message, Ready } from '../raft/types.js'
 import { contains } from '../range/span.js'
 import type { Checkpoint, StateStore } from '../storage/types.js'
 import type { Persisting } from './log-writer.js'
+import { Lease } from './lease.js'
 import { Proposals } from './proposals.js'
 import { Reads } from './reads.js'
 import type { Settled } from './replies.js'
@@ -25,6 +26,7 @@ export interface ReplicaHost {
   /** Log time, as the lowest version a command proposed now may get. */
   now(): Version
   monotonicMs(): number
+  wallMs(): number
   send(replica: Replica, message: Message): void
   /** Gives the replica a place in the next turn. */
   touch(replica: Replica): void
@@ -54,6 +56,8 @@ export interface ReplicaParts {
   readonly checkpointed: LogIndex | null
 }
 
+const NO_PAYLOAD = new Uint8Array(0)
+
 interface Lookup {
   readonly storage: StorageId
   readonly key: Key
@@ -68,6 +72,7 @@ export class Replica implements Persisting {
   readonly machine: RangeMachine
   readonly proposals = new Proposals()
   readonly reads = new Reads()
+  readonly #lease: Lease
   readonly #host: ReplicaHost
   #storages: Checkpoint['storages']
   #applied: { readonly index: LogIndex; readonly term: Term }
@@ -81,6 +86,7 @@ export class Replica implements Persisting {
 
   constructor(host: ReplicaHost, parts: ReplicaParts) {
     this.#host = host
+    this.#lease = new Lease(host)
     this.range = parts.range
     this.id = parts.id
     this.raft = parts.raft
@@ -179,7 +185,29 @@ export class Replica implements Persisting {
     return this.#lastProposed
   }
 
+  /** Brings the log's timestamps up to `version`, with an empty entry unless one is on its way: replicas' clocks follow. */
+  advanceTo(version: Version): void {
+    if (!this.leads || this.raft.lastTimestamp >= version) return
+    const timestamp = maxVersion(this.timestampAbove(this.raft.lastTimestamp), version)
+    this.#lastProposed = timestamp
+    const at = this.raft.propose({ kind: 'noop', timestamp, payload: NO_PAYLOAD })
+    assert(at !== null, 'a leader takes proposals', this.range)
+  }
+
   // ---- effects of the core ----
+
+  /** Before the frames of this turn leave: a round that the core has begun counts from now. */
+  observeLease(): void {
+    const { raft } = this
+    if (!this.leads) return this.#lease.observe(null)
+    const { last: lastRound, confirmed: confirmedRound } = raft.readRounds
+    this.#lease.observe({ term: raft.term, lastRound, confirmedRound, isTransferring: raft.isTransferring })
+  }
+
+  /** Where a read under the leader's lease stands, or null: no lease is held at this moment. */
+  leaseIndex(): LogIndex | null {
+    return this.raft.isReadyToServe() && this.#lease.isHeld() ? this.raft.commit : null
+  }
 
   /** Takes over what the core decided. Everything to be written or sent goes out through `ready` and the host. */
   accept(ready: Ready): void {

@@ -1,6 +1,8 @@
 import { assertNever } from '../base/assert.js'
 import type { Key, RangeId, Version } from '../base/ids.js'
+import { NO_VERSION } from '../base/ids.js'
 import { limits } from '../base/limits.js'
+import { maxVersion, versionAt } from '../base/version.js'
 import type {
   GetRequest,
   RangeRequest,
@@ -12,6 +14,7 @@ import type {
   Row,
   ScanRequest,
   SplitRequest,
+  WeakRead,
   WriteRequest,
 } from '../kv/requests.js'
 import type { Stored } from '../kv/types.js'
@@ -25,6 +28,7 @@ import type { PendingRead } from './reads.js'
 import type { Replica } from './replica.js'
 import { errorReply, failed, failure, outcomeReply, type Settled } from './replies.js'
 import type { Routes } from './routes.js'
+import type { VersionReads } from './version-reads.js'
 
 /** How long a client waits after OVERLOADED before it tries again. */
 const RETRY_AFTER_MS = 20
@@ -41,6 +45,9 @@ export interface RequestParts {
   monotonicMs(): number
   /** Highest version taken from a client. */
   doorVersion(): Version
+  /** The cluster's clocks as this node hears them, milliseconds since the epoch; null: it has not heard enough of them. */
+  clusterMs(): number | null
+  readonly versionReads: Pick<VersionReads, 'arrive'>
   /** Marks a replica for this turn, or wakes the next. */
   touch(replica: Replica): void
   status(id: number): Reply
@@ -87,18 +94,20 @@ export class Requests {
     this.#parts.outbox.reply(sink, errorReply(request.id, error))
   }
 
+  /** The replica that has what is asked for, leading or not, or null after a refusal. */
+  #present(request: RangeRequest, sink: ReplySink): Replica | null {
+    const replica = this.#parts.replicas.get(request.range)
+    if (replica !== undefined && isCurrent(replica, request)) return replica
+    const message = `range ${request.range} at generation ${request.generation} is not here for these keys`
+    const routes = this.#parts.routes.forKeys(keysOf(request))
+    this.refuse(request, sink, failure('RANGE_MOVED', message, { routes }))
+    return null
+  }
+
   /** The replica that may execute the request, or null after a refusal. The same is checked again where it is executed. */
   #admit(request: RangeRequest, sink: ReplySink): Replica | null {
-    const replica = this.#parts.replicas.get(request.range)
-    if (replica === undefined || !isCurrent(replica, request)) {
-      const message = `range ${request.range} at generation ${request.generation} is not here for these keys`
-      this.refuse(
-        request,
-        sink,
-        failure('RANGE_MOVED', message, { routes: this.#parts.routes.forKeys(keysOf(request)) }),
-      )
-      return null
-    }
+    const replica = this.#present(request, sink)
+    if (replica === null) return null
     if (!replica.leads) {
       const message = `range ${request.range} is led by ${replica.leaderNode === null ? 'nobody known' : `node ${replica.leaderNode}`}`
       this.refuse(request, sink, failure('NOT_LEADER', message, { routes: [this.#parts.routes.of(replica)] }))
@@ -116,10 +125,31 @@ export class Requests {
   }
 
   #read(request: GetRequest | ScanRequest, sink: ReplySink): void {
-    const replica = this.#admit(request, sink)
+    const { weak } = request
+    const isForAnyReplica = weak !== undefined && weak.kind !== 'leaderLease'
+    const replica = isForAnyReplica ? this.#present(request, sink) : this.#admit(request, sink)
     if (replica === null) return
     const expiresAt = this.#parts.monotonicMs() + request.deadlineMs
-    if (replica.reads.arrive({ request, sink, bytes: readBytes(request), expiresAt })) return this.#parts.touch(replica)
+    const read = { request, sink, bytes: readBytes(request), expiresAt }
+    if (isForAnyReplica) return this.#readByVersion(replica, read, weak)
+    if (replica.reads.arrive(read)) return this.#parts.touch(replica)
+    this.#overloaded(request, sink, `range ${replica.range} has as many reads waiting as it may`)
+  }
+
+  /** Needs no leader and no round: only that the replica has applied far enough. A scan's later pages need the first one's version. */
+  #readByVersion(replica: Replica, read: PendingRead, weak: Exclude<WeakRead, { kind: 'leaderLease' }>): void {
+    const { request, sink } = read
+    let needs = request.kind === 'scan' && request.at !== null ? request.at : NO_VERSION
+    if (weak.kind === 'follower') needs = maxVersion(needs, request.seen)
+    else {
+      const nowMs = this.#parts.clusterMs()
+      if (nowMs === null) {
+        const message = 'this node has not heard the clocks of a majority yet: it cannot tell how old its picture is'
+        return this.refuse(request, sink, failure('UNAVAILABLE', message))
+      }
+      needs = maxVersion(needs, versionAt(Math.max(0, Math.floor(nowMs) - weak.maxStaleMs)))
+    }
+    if (this.#parts.versionReads.arrive(replica, read, needs)) return this.#parts.touch(replica)
     this.#overloaded(request, sink, `range ${replica.range} has as many reads waiting as it may`)
   }
 

@@ -1,5 +1,5 @@
 import type { NodeInfo } from '../base/descriptor.js'
-import { LogClock } from '../base/hlc.js'
+import { type ClockReading, LogClock } from '../base/hlc.js'
 import type { BootId, ClusterId, NodeId, RangeId, Version } from '../base/ids.js'
 import { META_RANGE, NO_VERSION } from '../base/ids.js'
 import type { Clock, Fatal, Logger, Random } from '../base/ports.js'
@@ -23,6 +23,7 @@ import { Routes } from './routes.js'
 import { SessionFloors } from './session-floors.js'
 import { StateSync } from './state-sync.js'
 import { Ticker } from './ticker.js'
+import { VersionReads } from './version-reads.js'
 
 export interface StoreOptions {
   readonly cluster: ClusterId
@@ -47,6 +48,9 @@ export interface StoreOptions {
   onApplied?(replica: Replica, applied: AppliedEntry): void
 }
 
+/** Two clocks of one machine that part by more than this between two turns are no longer believed. */
+const CLOCK_GAP_MS = 1_000
+
 const STOPPING = failure('UNAVAILABLE', 'this node is stopping')
 
 /** One node: its replicas, and the one loop that drives them. Callers only enqueue; everything happens in turns. */
@@ -67,6 +71,7 @@ export class Store {
   readonly #routes: Routes
   readonly #requests: Requests
   readonly #sessionFloors: SessionFloors
+  readonly #versionReads: VersionReads
   readonly #factory: ReplicaFactory
   readonly #startedMs: number
 
@@ -81,6 +86,9 @@ export class Store {
   #clocksNeeded = 1
   #now: Version = NO_VERSION
   #door: Version = NO_VERSION
+  /** What the clocks said in this turn; null: not enough of them were heard. */
+  #clusterMs: number | null = null
+  #lastReading: ClockReading | null = null
 
   constructor(options: StoreOptions) {
     this.#options = options
@@ -104,6 +112,11 @@ export class Store {
     this.#ids = new IdPool(options.random, (request, count) => this.#duties.requestIds(this.#ids, request, count))
     this.#routes = new Routes({ replicas, index: this.#index, nodes: this.#nodes })
     this.#sessionFloors = new SessionFloors(replicas, (replica) => this.#touch(replica))
+    this.#versionReads = new VersionReads({
+      serve: (replica, read) => this.#requests.serve(replica, read),
+      advance: (replica, to) => this.#advance(replica, to),
+      monotonicMs: () => options.clock.monotonicMs(),
+    })
     this.#requests = new Requests({
       replicas,
       routes: this.#routes,
@@ -112,6 +125,8 @@ export class Store {
       outbox: this.#outbox,
       monotonicMs: () => options.clock.monotonicMs(),
       doorVersion: () => this.#door,
+      clusterMs: () => this.#clusterMs,
+      versionReads: this.#versionReads,
       touch: (replica) => this.#touch(replica),
       status: (id) => ({ kind: 'status', id, version: NO_VERSION, status: this.status() }),
     })
@@ -126,6 +141,7 @@ export class Store {
       logBatch: () => this.#writer.lastNumber,
       now: () => this.#now,
       monotonicMs: () => this.#options.clock.monotonicMs(),
+      wallMs: () => this.#options.clock.wallMs(),
       send: (replica, message) => this.#send(replica, message),
       touch: (replica) => this.#touch(replica),
       onApplied: (replica, applied) => this.#onApplied(replica, applied),
@@ -170,6 +186,7 @@ export class Store {
       replica.proposals.leadLost(failed(STOPPING), failed(unknown))
       for (const { request, sink } of replica.reads.takeAll()) this.#requests.refuse(request, sink, STOPPING)
     }
+    for (const { request, sink } of this.#versionReads.takeAll()) this.#requests.refuse(request, sink, STOPPING)
     this.#ids.refuseAll(STOPPING)
     this.#stateSync.start(done)
     this.#writer.force()
@@ -296,7 +313,10 @@ export class Store {
 
   #propose(replica: Replica): void {
     replica.propose()
-    const refused = replica.reads.begin((context) => replica.raft.readIndex(context))
+    const refused = replica.reads.begin(
+      (context) => replica.raft.readIndex(context),
+      () => replica.leaseIndex(),
+    )
     this.#requests.refuseReads(refused, replica)
     this.#collect(replica)
   }
@@ -304,6 +324,7 @@ export class Store {
   #apply(replica: Replica): void {
     replica.applyCommitted()
     for (const read of replica.reads.takeServable(replica.applied)) this.#requests.serve(replica, read)
+    this.#versionReads.turned(replica)
     if (replica.proposals.waiting > 0) this.#touch(replica)
   }
 
@@ -313,6 +334,7 @@ export class Store {
       for (const context of ready.failedReads) this.#requests.refuseReads(replica.reads.fail(context), replica)
       this.#writer.add(replica.range, replica, ready)
     }
+    replica.observeLease()
   }
 
   /**
@@ -320,10 +342,26 @@ export class Store {
    * for it, and log time never goes back. Nobody leads without having heard from a majority, so no version is given before.
    */
   #readClocks(): void {
-    if (!this.#serving || this.#logClock.size < this.#clocksNeeded) return
+    if (!this.#serving) return
     const own = { wallMs: this.#options.clock.wallMs(), monotonicMs: this.#options.clock.monotonicMs() }
+    this.#distrustAfterGap(own)
+    this.#clusterMs = null
+    if (this.#logClock.size < this.#clocksNeeded) return
+    this.#clusterMs = this.#logClock.medianMs(own)
     this.#now = versionAt(this.#logClock.logTimeMs(own))
     this.#door = this.#logClock.doorVersion(own)
+  }
+
+  /**
+   * The wall clock ran ahead of the monotonic one: it was set, or the machine was suspended, and then what was heard of other
+   * clocks is as old as that. Whatever depends on the present waits until a majority is heard again.
+   */
+  #distrustAfterGap(own: ClockReading): void {
+    const last = this.#lastReading
+    this.#lastReading = own
+    if (last === null) return
+    const gapMs = own.wallMs - last.wallMs - (own.monotonicMs - last.monotonicMs)
+    if (Math.abs(gapMs) > CLOCK_GAP_MS) this.#logClock.forgetAll()
   }
 
   #takeFrames(): void {
@@ -348,6 +386,10 @@ export class Store {
         )
       case 'allocated':
         return this.#ids.allocated(message.request, message.first)
+      case 'advance': {
+        const replica = this.#replicas.get(message.range)
+        return replica?.leads ? this.#advance(replica, message.version) : undefined
+      }
       default:
         if ('boot' in message) this.#step(from, message)
     }
@@ -382,6 +424,7 @@ export class Store {
     this.#duties.tick()
     this.#ids.tick(this.#options.clock.monotonicMs())
     this.#sessionFloors.tick(this.#now)
+    this.#versionReads.tick()
   }
 
   // ---- what replicas report ----
@@ -389,6 +432,19 @@ export class Store {
   #send(replica: Replica, message: Message): void {
     const node = replica.nodeOf(message.to)
     if (node !== null) this.#outbox.message(node, message)
+  }
+
+  /** Versions too far in the future are not for the log, whoever asks. */
+  #advance(replica: Replica, version: Version): void {
+    if (replica.leads) {
+      if (version > this.#door) return
+      replica.advanceTo(version)
+      return this.#touch(replica)
+    }
+    const { leader } = replica.raft
+    const node = replica.leaderNode
+    if (leader === null || node === null) return
+    this.#outbox.message(node, { type: 'advance', range: replica.range, from: replica.id, to: leader, version })
   }
 
   #onLeadership(replica: Replica): void {

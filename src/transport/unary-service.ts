@@ -19,6 +19,7 @@ import {
 import {
   decodeBatch,
   decodeDelete,
+  decodeGet,
   decodeKey,
   decodeKeys,
   decodePut,
@@ -51,7 +52,7 @@ export class UnaryService {
 
   addTo(server: grpc.Server, handler: UnaryHandler, init: (request: InitRequest) => Promise<Born>): void {
     server.addService(keyValueMethods, {
-      get: this.#handle(decodeKey, checkKey, (request, call) => handler.get(request, call), writeGetResult),
+      get: this.#handle(decodeGet, checkKey, (request, call) => handler.get(request, call), writeGetResult),
       getMany: this.#handle(
         decodeKeys,
         checkKeys,

@@ -1,5 +1,5 @@
 import type { RangeId, Version } from '../base/ids.js'
-import type { NodeStatus } from '../kv/requests.js'
+import type { NodeStatus, WeakRead } from '../kv/requests.js'
 import type { Codec } from '../kv/types.js'
 
 /** The unary services in plain terms: what a node does for callers that do not use the SDK's stream. */
@@ -17,6 +17,18 @@ export interface UnaryCall {
 export interface UnaryKey {
   readonly namespace: Namespace
   readonly key: Uint8Array
+}
+
+export interface UnaryGet extends UnaryKey {
+  /** Absent: linearizable. */
+  readonly weak?: WeakRead | undefined
+}
+
+export interface UnaryGetMany {
+  readonly namespace: Namespace
+  readonly keys: readonly Uint8Array[]
+  /** Absent: linearizable. */
+  readonly weak?: WeakRead | undefined
 }
 
 export interface UnaryEntry {
@@ -57,16 +69,15 @@ export interface UnaryScan {
   /** 1 to limits.scanRowsMax. */
   readonly limit: number
   readonly keysOnly: boolean
+  /** Absent: linearizable. */
+  readonly weak?: WeakRead | undefined
 }
 
 /** One method per call. A rejection with a HoldfastError reaches the caller by its code, any other as INTERNAL. */
 export interface UnaryHandler {
-  get(request: UnaryKey, call: UnaryCall): Promise<UnaryEntry | null>
+  get(request: UnaryGet, call: UnaryCall): Promise<UnaryEntry | null>
   /** One item per key, in order. */
-  getMany(
-    request: { readonly namespace: Namespace; readonly keys: readonly Uint8Array[] },
-    call: UnaryCall,
-  ): Promise<readonly (UnaryEntry | null)[]>
+  getMany(request: UnaryGetMany, call: UnaryCall): Promise<readonly (UnaryEntry | null)[]>
   put(request: UnaryPut, call: UnaryCall): Promise<{ readonly version: Version }>
   delete(request: UnaryDelete, call: UnaryCall): Promise<{ readonly version: Version; readonly deleted: boolean }>
   batch(

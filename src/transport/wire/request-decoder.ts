@@ -1,9 +1,10 @@
 import type { Generation, Key, RangeId, SessionId, Version } from '../../base/ids.js'
-import type { Request } from '../../kv/requests.js'
+import type { Request, WeakRead } from '../../kv/requests.js'
 import type { Codec, Condition, Origin, Write } from '../../kv/types.js'
 import { codecOf } from './nouns.js'
 import { Reader, WireError } from './reader.js'
 import { CONDITION, FRAME, GET, MUTATION, ORIGIN, REQUEST, ROUTES, SCAN, SPLIT, VALUE, WRITE } from './request-tags.js'
+import { readWeak } from './weak.js'
 
 /** A request that could not be read, but can be answered: its id came through. */
 export interface Unreadable {
@@ -170,7 +171,7 @@ function withBody(common: Common, body: Body): Request {
   const { id, range, generation, deadlineMs, seen } = common
   switch (body.kind) {
     case 'get':
-      return { kind: 'get', id, range, generation, deadlineMs, seen, keys: body.keys }
+      return { kind: 'get', id, range, generation, deadlineMs, seen, keys: body.keys, weak: body.weak }
     case 'write': {
       const { origin, conditions, writes, wantValue } = body
       return { kind: 'write', id, range, generation, deadlineMs, seen, origin, conditions, writes, wantValue }
@@ -187,12 +188,14 @@ function withBody(common: Common, body: Body): Request {
 function readGet(reader: Reader): Body {
   const outer = reader.enter()
   const keys: Key[] = []
+  let weak: WeakRead | undefined
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     if (tag === GET.keys) keys.push(reader.latin1() as Key)
+    else if (tag === GET.weak) weak = readWeak(reader)
     else reader.skip()
   }
   reader.leave(outer)
-  return { kind: 'get', keys }
+  return { kind: 'get', keys, weak }
 }
 
 function readScan(reader: Reader): Body {
@@ -206,6 +209,7 @@ function readScan(reader: Reader): Body {
     bytesMax: 0,
     at: null as Version | null,
     keysOnly: false,
+    weak: undefined as WeakRead | undefined,
   }
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     if (tag === SCAN.start) scan.start = reader.latin1() as Key
@@ -215,6 +219,7 @@ function readScan(reader: Reader): Body {
     else if (tag === SCAN.bytesMax) scan.bytesMax = reader.uint()
     else if (tag === SCAN.at) scan.at = reader.fixed() as Version
     else if (tag === SCAN.keysOnly) scan.keysOnly = reader.flag()
+    else if (tag === SCAN.weak) scan.weak = readWeak(reader)
     else reader.skip()
   }
   reader.leave(outer)

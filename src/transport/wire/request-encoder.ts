@@ -3,6 +3,7 @@ import type { Condition, Origin, Write } from '../../kv/types.js'
 import { encode, encodeFrames } from './frames.js'
 import { codecNumber } from './nouns.js'
 import { CONDITION, FRAME, GET, MUTATION, ORIGIN, REQUEST, ROUTES, SCAN, SPLIT, VALUE, WRITE } from './request-tags.js'
+import { writeWeak } from './weak.js'
 import type { Writer } from './writer.js'
 
 export function encodeRequests(requests: readonly Request[]): Buffer[] {
@@ -39,6 +40,7 @@ function writeRangeRequest(writer: Writer, request: Exclude<Request, { kind: 'ro
     case 'get':
       writer.open(REQUEST.get)
       for (const key of request.keys) writer.latin1(GET.keys, key)
+      writeWeak(writer, GET.weak, request.weak)
       return writer.close()
     case 'scan':
       writer.open(REQUEST.scan)
@@ -49,6 +51,7 @@ function writeRangeRequest(writer: Writer, request: Exclude<Request, { kind: 'ro
       writer.uint(SCAN.bytesMax, request.bytesMax)
       if (request.at !== null) writer.optionalFixed(SCAN.at, request.at)
       writer.flag(SCAN.keysOnly, request.keysOnly)
+      writeWeak(writer, SCAN.weak, request.weak)
       return writer.close()
     case 'write':
       writer.open(REQUEST.write, expectedBytes(request))

@@ -16,7 +16,7 @@ export const REQUEST = {
   routes: bytes(10),
   status: bytes(11),
 }
-export const GET = { keys: bytes(1) }
+export const GET = { keys: bytes(1), weak: bytes(2) }
 export const SCAN = {
   start: bytes(1),
   end: bytes(2),
@@ -25,6 +25,7 @@ export const SCAN = {
   bytesMax: varint(5),
   at: fixed64(6),
   keysOnly: varint(7),
+  weak: bytes(8),
 }
 export const WRITE = { origin: bytes(1), conditions: bytes(2), writes: bytes(3), wantValue: varint(4) }
 export const SPLIT = { origin: bytes(1), at: bytes(2) }

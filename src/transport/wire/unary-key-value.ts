@@ -1,10 +1,13 @@
 import type { Version } from '../../base/ids.js'
+import type { WeakRead } from '../../kv/requests.js'
 import type { Codec } from '../../kv/types.js'
 import type {
   Namespace,
   UnaryCondition,
   UnaryDelete,
   UnaryEntry,
+  UnaryGet,
+  UnaryGetMany,
   UnaryKey,
   UnaryOperation,
   UnaryPut,
@@ -12,6 +15,7 @@ import type {
 } from '../unary.js'
 import { codecNumber, codecOf } from './nouns.js'
 import { Reader, WireError } from './reader.js'
+import { readWeak } from './weak.js'
 import { bytes, fixed64, varint, type Writer } from './writer.js'
 
 /** Calls and results of service KeyValue in holdfast/v1/holdfast.proto. */
@@ -19,7 +23,7 @@ import { bytes, fixed64, varint, type Writer } from './writer.js'
 const ENTRY = { key: bytes(1), value: bytes(2), codec: varint(3), version: fixed64(4) }
 const IF = { version: fixed64(1), absent: varint(2), value: bytes(3) }
 const VALUE = { value: bytes(1), codec: varint(2) }
-const KEY = { namespace: varint(1), key: bytes(2) }
+const KEY = { namespace: varint(1), key: bytes(2), weak: bytes(3) }
 const GET_RESULT = { entry: bytes(1) }
 const GET_MANY_RESULT = { results: bytes(1) }
 const PUT = { value: bytes(3), codec: varint(4), if: bytes(5) }
@@ -29,7 +33,7 @@ const DELETE_RESULT = { version: fixed64(1), deleted: varint(2) }
 const OPERATION = { put: bytes(1), delete: bytes(2), check: bytes(3) }
 const OPERATION_PUT = { key: bytes(1), value: bytes(2), codec: varint(3) }
 const CHECK = { key: bytes(1), if: bytes(2) }
-const SCAN = { start: bytes(2), end: bytes(3), reverse: varint(4), limit: varint(5), keysOnly: varint(6) }
+const SCAN = { start: bytes(2), end: bytes(3), reverse: varint(4), limit: varint(5), keysOnly: varint(6), weak: bytes(7) }
 const SCAN_RESULT = { entries: bytes(1), next: bytes(2) }
 
 const EMPTY: Uint8Array = new Uint8Array(0)
@@ -39,7 +43,12 @@ function namespaceOf(number: number): Namespace {
   return number === 0 ? 'raw' : 'tuple'
 }
 
-/** Get, Split. */
+export function decodeGet(frame: Uint8Array): UnaryGet {
+  const { namespace, keys, weak } = decodeKeys(frame)
+  return { namespace, key: keys.at(-1) ?? EMPTY, weak }
+}
+
+/** Split. */
 export function decodeKey(frame: Uint8Array): UnaryKey {
   const reader = new Reader(frame)
   let namespace = 0
@@ -52,16 +61,19 @@ export function decodeKey(frame: Uint8Array): UnaryKey {
   return { namespace: namespaceOf(namespace), key }
 }
 
-export function decodeKeys(frame: Uint8Array): { namespace: Namespace; keys: Uint8Array[] } {
+/** GetMany. */
+export function decodeKeys(frame: Uint8Array): UnaryGetMany {
   const reader = new Reader(frame)
   let namespace = 0
+  let weak: WeakRead | undefined
   const keys: Uint8Array[] = []
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     if (tag === KEY.namespace) namespace = reader.uint()
     else if (tag === KEY.key) keys.push(reader.copy())
+    else if (tag === KEY.weak) weak = readWeak(reader)
     else reader.skip()
   }
-  return { namespace: namespaceOf(namespace), keys }
+  return { namespace: namespaceOf(namespace), keys, weak }
 }
 
 export function decodePut(frame: Uint8Array): UnaryPut {
@@ -117,6 +129,7 @@ export function decodeScan(frame: Uint8Array): UnaryScan {
   let reverse = false
   let limit = 0
   let keysOnly = false
+  let weak: WeakRead | undefined
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     if (tag === KEY.namespace) namespace = reader.uint()
     else if (tag === SCAN.start) start = reader.copy()
@@ -124,9 +137,10 @@ export function decodeScan(frame: Uint8Array): UnaryScan {
     else if (tag === SCAN.reverse) reverse = reader.flag()
     else if (tag === SCAN.limit) limit = reader.uint()
     else if (tag === SCAN.keysOnly) keysOnly = reader.flag()
+    else if (tag === SCAN.weak) weak = readWeak(reader)
     else reader.skip()
   }
-  return { namespace: namespaceOf(namespace), start, end, reverse, limit, keysOnly }
+  return { namespace: namespaceOf(namespace), start, end, reverse, limit, keysOnly, weak }
 }
 
 function readIf(reader: Reader): UnaryCondition | null {
