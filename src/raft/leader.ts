@@ -103,10 +103,13 @@ function broadcastHeartbeat(core: Core, leader: Leader, canRead: boolean): void 
 }
 
 function confirmReads(core: Core, leader: Leader): void {
-  const round = majorityValue(core.configuration, (replica) => {
+  core.outbox.confirmReads(leader.reads.confirm(confirmedRound(core, leader)))
+}
+
+export function confirmedRound(core: Core, leader: Leader): number {
+  return majorityValue(core.configuration, (replica) => {
     if (replica === core.self) return leader.reads.lastRound
     const progress = leader.peers.get(replica)!
     return progress.forgotten ? 0 : progress.confirmedRound
   })
-  core.outbox.confirmReads(leader.reads.confirm(round))
 }

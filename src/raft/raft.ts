@@ -11,7 +11,7 @@ import {
   waitForLeader,
 } from './election.js'
 import { onAppend, onHeartbeat, tellTerm } from './follower.js'
-import { appendOwn, flush, isReadyToServe, lead, onHeartbeatReply } from './leader.js'
+import { appendOwn, confirmedRound, flush, isReadyToServe, lead, onHeartbeatReply } from './leader.js'
 import { matchAdvanced, onAppendAccepted, onAppendRejected } from './replication.js'
 import type {
   AppendAccepted,
@@ -78,6 +78,15 @@ export class Raft {
   /** Every replica has the log on disk up to here; highest value known, not kept over a restart. */
   get allPersisted(): LogIndex {
     return this.#core.allPersisted
+  }
+
+  get isTransferring(): boolean {
+    return false
+  }
+
+  get readRounds(): { readonly last: number; readonly confirmed: number } {
+    const { state } = this.#core
+    return state.role === 'leader' ? { last: state.reads.lastRound, confirmed: confirmedRound(this.#core, state) } : { last: 0, confirmed: 0 }
   }
 
   /** It leads, and an entry of its own term is committed. Before it serves it must also have applied that entry. */

@@ -141,12 +141,13 @@ export class SimCluster {
     node.start()
   }
 
-  pause(id: number): void {
+  /** `suspended`: its monotonic clock stands still, too. */
+  pause(id: number, how: { readonly suspended?: boolean } = {}): void {
     const node = this.node(id)
     const { listener } = node
     if (listener === null || node.isPaused) return
     this.trace.event(this.scheduler.nowMs, node.place, 'pause')
-    node.pause()
+    node.pause(how)
     this.scheduler.schedule(SILENCE_MS, () => {
       if (node.isPaused && node.listener === listener) this.#clients.listenerSilent(listener)
     })

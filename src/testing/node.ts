@@ -130,6 +130,11 @@ export class SimNode {
     void this.#open(life)
   }
 
+  /** Its wall clock is set; a process started later has it right again. */
+  jumpClock(byMs: number): void {
+    if (this.#life !== null) this.#life.process.wallOffsetMs += byMs
+  }
+
   /** Process and power go at once: what was not synced is lost, in part or whole, as the disk likes. */
   crash(): void {
     const life = this.#life
@@ -140,8 +145,8 @@ export class SimNode {
     this.#db.crash()
   }
 
-  pause(): void {
-    this.#life?.process.pause()
+  pause(how: { readonly suspended?: boolean } = {}): void {
+    this.#life?.process.pause(how)
   }
 
   resume(): void {

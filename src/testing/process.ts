@@ -23,6 +23,9 @@ export class SimProcess {
   readonly #onBug: (error: unknown) => void
   #alive = true
   #waiting: (() => void)[] | null = null
+  #suspendedSinceMs: number | null = null
+  /** What the monotonic clock has missed. */
+  #suspendedMs = 0
 
   /** `settles`: its timers are waited for by promise-based code (clients). */
   constructor(options: {
@@ -71,15 +74,18 @@ export class SimProcess {
     this.#waiting = null
   }
 
-  /** Like SIGSTOP. */
-  pause(): void {
+  /** Like SIGSTOP; `suspended`: like a virtual machine that is, whose monotonic clock stands still meanwhile. */
+  pause({ suspended = false } = {}): void {
     this.#waiting ??= []
+    if (suspended) this.#suspendedSinceMs ??= this.#scheduler.nowMs
   }
 
   /** Like SIGCONT: what waited comes at once, in its order. */
   resume(): void {
     const waiting = this.#waiting ?? []
     this.#waiting = null
+    if (this.#suspendedSinceMs !== null) this.#suspendedMs += this.#scheduler.nowMs - this.#suspendedSinceMs
+    this.#suspendedSinceMs = null
     for (const action of waiting) this.enter(action)
   }
 
@@ -87,7 +93,7 @@ export class SimProcess {
     const scheduler = this.#scheduler
     return {
       wallMs: () => EPOCH_MS + Math.floor(scheduler.nowMs + this.wallOffsetMs),
-      monotonicMs: () => scheduler.nowMs,
+      monotonicMs: () => scheduler.nowMs - this.#suspendedMs,
       setTimer: (delayMs, action) => this.#cancellable(Math.max(0, delayMs), action, settles),
       defer: (action) => {
         scheduler.schedule(0, () => this.enter(action), settles)

@@ -16,6 +16,8 @@ async function leading() {
   return { bench, followers, client }
 }
 
+const noLease = () => null
+
 function pending(bytes = 100): PendingRead {
   return { request: get(['a']), sink: new Client(), bytes, expiresAt: 0 }
 }
@@ -162,20 +164,35 @@ describe('the reads of a range', () => {
       expect(reads.arrive(pending())).toBe(false)
     }
     refill()
-    expect(reads.begin(() => false)).toEqual([full])
+    expect(reads.begin(() => false, noLease)).toEqual([full])
     refill()
-    reads.begin(() => true)
+    reads.begin(() => true, noLease)
     expect(reads.arrive(pending())).toBe(false)
     reads.confirm(2, 5 as LogIndex)
     expect(reads.takeServable(4 as LogIndex)).toEqual([])
     expect(reads.arrive(pending())).toBe(false)
     expect(reads.takeServable(5 as LogIndex)).toEqual([full])
     refill()
-    reads.begin(() => true)
+    reads.begin(() => true, noLease)
     expect(reads.fail(3)).toEqual([full])
     refill()
     expect(reads.takeAll()).toEqual([full])
     refill()
+  })
+
+  it('that ask for the lease need no round while it is held, and take part in one when it is not', () => {
+    const reads = new Reads()
+    const [strong, leased] = [pending(), { ...pending(), request: { ...get(['a']), weak: { kind: 'leaderLease' } as const } }]
+    reads.arrive(leased)
+    expect(reads.begin(() => false, () => 4 as LogIndex)).toEqual([])
+    expect(reads.takeServable(3 as LogIndex)).toEqual([])
+    expect(reads.takeServable(4 as LogIndex)).toEqual([leased])
+    reads.arrive(strong)
+    reads.arrive(leased)
+    expect(reads.begin(() => false, noLease)).toEqual([strong, leased])
+    reads.arrive(strong)
+    reads.arrive(leased)
+    expect(reads.begin(() => false, () => 4 as LogIndex)).toEqual([strong])
   })
 
   it('are refused as OVERLOADED beyond it', async () => {
@@ -193,9 +210,9 @@ describe('the reads of a range', () => {
     const reads = new Reads()
     const [confirmed, open] = [pending(), pending()]
     reads.arrive(confirmed)
-    reads.begin(() => true)
+    reads.begin(() => true, noLease)
     reads.arrive(open)
-    reads.begin(() => true)
+    reads.begin(() => true, noLease)
     reads.confirm(1, 7 as LogIndex)
     expect(reads.fail(2)).toEqual([open])
     expect(reads.takeServable(6 as LogIndex)).toEqual([])
