@@ -57,7 +57,11 @@ export class ClientCore {
     if (refusal !== null) return Promise.reject(refusal)
     if (keys.length === 0) return Promise.resolve([])
     return new Promise((resolve, reject) => {
-      this.#dispatcher.start({ kind: 'get', keys, places: null, weak: call.weak }, call, new GetJob(keys.length, resolve, reject))
+      this.#dispatcher.start(
+        { kind: 'get', keys, places: null, weak: call.weak },
+        call,
+        new GetJob(keys.length, resolve, reject),
+      )
     })
   }
 

@@ -44,7 +44,9 @@ export class HoldfastClient implements Holdfast {
   }
 
   get<T = unknown>(key: KeyInput, options: ReadOptions = {}): Promise<T | undefined> {
-    return attempt(() => this.#core.get([encodeKey(key)], readCall(options))).then((rows) => rowValue(rows[0]!) as T | undefined)
+    return attempt(() => this.#core.get([encodeKey(key)], readCall(options))).then(
+      (rows) => rowValue(rows[0]!) as T | undefined,
+    )
   }
 
   async getEntry<T = unknown>(key: KeyInput, options: ReadOptions = {}): Promise<Entry<T> | undefined> {

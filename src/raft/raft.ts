@@ -86,7 +86,9 @@ export class Raft {
 
   get readRounds(): { readonly last: number; readonly confirmed: number } {
     const { state } = this.#core
-    return state.role === 'leader' ? { last: state.reads.lastRound, confirmed: confirmedRound(this.#core, state) } : { last: 0, confirmed: 0 }
+    return state.role === 'leader'
+      ? { last: state.reads.lastRound, confirmed: confirmedRound(this.#core, state) }
+      : { last: 0, confirmed: 0 }
   }
 
   /** It leads, and an entry of its own term is committed. Before it serves it must also have applied that entry. */

@@ -44,7 +44,9 @@ export class UnaryService implements UnaryHandler {
 
   async getMany(request: UnaryGetMany, call: UnaryCall): Promise<readonly (UnaryEntry | null)[]> {
     const keys = request.keys.map((key) => stored(request.namespace, key))
-    return (await this.#client.get(keys, { ...call, weak: request.weak })).map((row) => (row === null ? null : entry(row)))
+    return (await this.#client.get(keys, { ...call, weak: request.weak })).map((row) =>
+      row === null ? null : entry(row),
+    )
   }
 
   async put(request: UnaryPut, call: UnaryCall): Promise<{ readonly version: Version }> {

@@ -54,7 +54,8 @@ export class Lease {
   isHeld(): boolean {
     if (this.#held === null || this.#isGivenUp) return false
     return (
-      isWithin(this.#clocks.monotonicMs() - this.#held.monotonicMs) && isWithin(this.#clocks.wallMs() - this.#held.wallMs)
+      isWithin(this.#clocks.monotonicMs() - this.#held.monotonicMs) &&
+      isWithin(this.#clocks.wallMs() - this.#held.wallMs)
     )
   }
 

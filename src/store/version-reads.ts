@@ -90,7 +90,10 @@ export class VersionReads {
       this.#ranges.delete(replica)
       return
     }
-    const needs = reads.waiting.reduce((highest, waiting) => maxVersion(highest, waiting.needs), reads.waiting[0]!.needs)
+    const needs = reads.waiting.reduce(
+      (highest, waiting) => maxVersion(highest, waiting.needs),
+      reads.waiting[0]!.needs,
+    )
     if (reads.asked !== null && reads.asked >= needs) return
     reads.asked = needs
     reads.ticksSinceAsked = 0

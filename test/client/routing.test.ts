@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Key } from '../../src/base/ids.js'
 import { keyBelow, RouteCache } from '../../src/client/route-cache.js'
-import { asNode, FakeCluster, outcomeOf, raw, route, settled } from './fake-cluster.js'
+import { asNode, FakeCluster, FIRST_VERSION, outcomeOf, raw, route, settled } from './fake-cluster.js'
 
 const whole = { range: 2, generation: 1 }
 const left = { range: 2, generation: 2, end: raw('m') }
@@ -94,6 +94,41 @@ describe('routing', () => {
     cluster.write()
     cluster.turn()
     expect(cluster.node(3).takeOne('write').request.range).toBe(2)
+  })
+
+  it('a read that any replica answers spreads over them by range, and teaches nothing of leaders', async () => {
+    const ranges = ['a', 'b', 'c', 'd'].map((start, at) =>
+      route({ range: at + 2, generation: 1, start: raw(start), end: raw(`${start}z`) }, 1),
+    )
+    const cluster = new FakeCluster({ routes: ranges })
+    const reads = ['a', 'b', 'c'].map((name) => cluster.core.get([raw(name)], { weak: { kind: 'follower' } }))
+    cluster.turn()
+    const asked = cluster.nodes.map((node) => node.arrived)
+    expect(asked.map((arrived) => arrived.length)).toEqual([1, 1, 1])
+    for (const [arrival] of asked) {
+      expect(arrival!.request).toMatchObject({ kind: 'get', weak: { kind: 'follower' } })
+      arrival!.reply({ kind: 'rows', id: arrival!.request.id, version: FIRST_VERSION, rows: [null] })
+    }
+    await Promise.all(reads)
+    for (const node of cluster.nodes) node.arrived = []
+    for (const name of ['a', 'b', 'c']) cluster.write(raw(name))
+    cluster.turn()
+    expect(cluster.nodes.map((node) => node.arrived.length)).toEqual([3, 0, 0])
+  })
+
+  it('a replica that can not answer a weak read sends it to another one', async () => {
+    const cluster = new FakeCluster()
+    const read = cluster.core.get([raw('a')], { weak: { kind: 'stale', maxStaleMs: 100 } })
+    cluster.turn()
+    const first = cluster.nodes.find((node) => node.arrived.length > 0)!
+    first.takeOne('get').refuse('UNAVAILABLE')
+    cluster.clock.advance(200)
+    cluster.turn()
+    const second = cluster.nodes.find((node) => node.arrived.length > 0)!
+    expect(second).not.toBe(first)
+    const arrival = second.takeOne('get')
+    arrival.reply({ kind: 'rows', id: arrival.request.id, version: FIRST_VERSION, rows: [null] })
+    expect(await read).toEqual([null])
   })
 
   it('a moved range costs one more round trip: the answer brings the new one', async () => {

@@ -40,7 +40,10 @@ class Scene {
 
   /** Asks one node, as a client does that has seen `seen`. */
   ask(node: NodeId, weak: WeakRead | undefined, parts: { seen?: Version; deadlineMs?: number } = {}): GetRequest {
-    const request: GetRequest = { ...get(['a'], { seen: parts.seen ?? NOBODY, deadlineMs: parts.deadlineMs ?? 300 }), weak }
+    const request: GetRequest = {
+      ...get(['a'], { seen: parts.seen ?? NOBODY, deadlineMs: parts.deadlineMs ?? 300 }),
+      weak,
+    }
     this.cluster.node(node).store!.submit([request], this.#client)
     return request
   }

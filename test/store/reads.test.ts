@@ -182,9 +182,17 @@ describe('the reads of a range', () => {
 
   it('that ask for the lease need no round while it is held, and take part in one when it is not', () => {
     const reads = new Reads()
-    const [strong, leased] = [pending(), { ...pending(), request: { ...get(['a']), weak: { kind: 'leaderLease' } as const } }]
+    const [strong, leased] = [
+      pending(),
+      { ...pending(), request: { ...get(['a']), weak: { kind: 'leaderLease' } as const } },
+    ]
     reads.arrive(leased)
-    expect(reads.begin(() => false, () => 4 as LogIndex)).toEqual([])
+    expect(
+      reads.begin(
+        () => false,
+        () => 4 as LogIndex,
+      ),
+    ).toEqual([])
     expect(reads.takeServable(3 as LogIndex)).toEqual([])
     expect(reads.takeServable(4 as LogIndex)).toEqual([leased])
     reads.arrive(strong)
@@ -192,7 +200,12 @@ describe('the reads of a range', () => {
     expect(reads.begin(() => false, noLease)).toEqual([strong, leased])
     reads.arrive(strong)
     reads.arrive(leased)
-    expect(reads.begin(() => false, () => 4 as LogIndex)).toEqual([strong])
+    expect(
+      reads.begin(
+        () => false,
+        () => 4 as LogIndex,
+      ),
+    ).toEqual([strong])
   })
 
   it('are refused as OVERLOADED beyond it', async () => {

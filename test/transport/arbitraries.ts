@@ -80,8 +80,13 @@ const common = {
   deadlineMs: count,
   seen: version,
 }
+const weak = fc.oneof(
+  fc.constant(undefined),
+  record({ kind: fc.constantFrom('leaderLease' as const, 'follower' as const) }),
+  record({ kind: fc.constant('stale' as const), maxStaleMs: count }),
+)
 export const request: fc.Arbitrary<Request> = fc.oneof(
-  record({ kind: fc.constant('get' as const), ...common, keys: some(binary) }),
+  record({ kind: fc.constant('get' as const), ...common, keys: some(binary), weak }),
   record({
     kind: fc.constant('scan' as const),
     ...common,
@@ -92,6 +97,7 @@ export const request: fc.Arbitrary<Request> = fc.oneof(
     bytesMax: count,
     at: sometimes(version),
     keysOnly: fc.boolean(),
+    weak,
   }),
   record({
     kind: fc.constant('write' as const),

@@ -89,7 +89,15 @@ describe('a client made from the .proto', () => {
       { check: { key: k, if: { value: { value: k, codec: 1 } } } },
     ]
     expect((await call('Batch', { operations })).reply).toMatchObject({ version: '7' })
-    const page = (await call('Scan', { start: k, end: Buffer.from('m'), reverse: true, keysOnly: true })).reply
+    const page = (
+      await call('Scan', {
+        start: k,
+        end: Buffer.from('m'),
+        reverse: true,
+        keysOnly: true,
+        weak: { kind: 'KIND_STALE', maxStaleMs: 250 },
+      })
+    ).reply
     expect(page).toMatchObject({ entries: [wire], next: Buffer.from('l') })
     expect((await foreign(address, 'Admin')('Split', { key: k })).reply).toMatchObject({ range: '12' })
     const value = { value: k, codec: 'utf8' }
@@ -106,7 +114,15 @@ describe('a client made from the .proto', () => {
           { kind: 'check', key: k, condition: { kind: 'value', ...value } },
         ],
       },
-      { namespace: 'raw', start: k, end: Buffer.from('m'), reverse: true, limit: limits.scanRowsMax, keysOnly: true },
+      {
+        namespace: 'raw',
+        start: k,
+        end: Buffer.from('m'),
+        reverse: true,
+        limit: limits.scanRowsMax,
+        keysOnly: true,
+        weak: { kind: 'stale', maxStaleMs: 250 },
+      },
       { namespace: 'raw', key: k },
     ])
   })

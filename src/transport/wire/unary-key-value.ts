@@ -33,7 +33,14 @@ const DELETE_RESULT = { version: fixed64(1), deleted: varint(2) }
 const OPERATION = { put: bytes(1), delete: bytes(2), check: bytes(3) }
 const OPERATION_PUT = { key: bytes(1), value: bytes(2), codec: varint(3) }
 const CHECK = { key: bytes(1), if: bytes(2) }
-const SCAN = { start: bytes(2), end: bytes(3), reverse: varint(4), limit: varint(5), keysOnly: varint(6), weak: bytes(7) }
+const SCAN = {
+  start: bytes(2),
+  end: bytes(3),
+  reverse: varint(4),
+  limit: varint(5),
+  keysOnly: varint(6),
+  weak: bytes(7),
+}
 const SCAN_RESULT = { entries: bytes(1), next: bytes(2) }
 
 const EMPTY: Uint8Array = new Uint8Array(0)
