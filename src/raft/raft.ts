@@ -80,17 +80,6 @@ export class Raft {
     return this.#core.allPersisted
   }
 
-  get isTransferring(): boolean {
-    return false
-  }
-
-  get readRounds(): { readonly last: number; readonly confirmed: number } {
-    const { state } = this.#core
-    return state.role === 'leader'
-      ? { last: state.reads.lastRound, confirmed: confirmedRound(this.#core, state) }
-      : { last: 0, confirmed: 0 }
-  }
-
   /** It leads, and an entry of its own term is committed. Before it serves it must also have applied that entry. */
   isReadyToServe(): boolean {
     return isReadyToServe(this.#core)
@@ -119,7 +108,9 @@ export class Raft {
    * The broadcasts of this leader in its term: `last` has left, `confirmed` was answered by a majority. Zeros when it does not lead.
    */
   get readRounds(): { readonly last: number; readonly confirmed: number } {
-    return { last: 0, confirmed: 0 }
+    const { state } = this.#core
+    if (state.role !== 'leader') return { last: 0, confirmed: 0 }
+    return { last: state.reads.lastRound, confirmed: confirmedRound(this.#core, state) }
   }
 
   /** False from the moment it hands the lead on, for the rest of its term: another may lead within a lease then (thesis 6.4.1). */

@@ -39,10 +39,10 @@ export class Lease {
   }
 
   /** A round is about to leave, or was confirmed. Rounds are numbered per term; `null`: this replica does not lead. */
-  observe(leading: { term: Term; lastRound: number; confirmedRound: number; isTransferring: boolean } | null): void {
+  observe(leading: { term: Term; lastRound: number; confirmedRound: number; mayLease: boolean } | null): void {
     if (leading === null || leading.term !== this.#term) this.#reset(leading?.term ?? null)
     if (leading === null) return
-    if (leading.isTransferring) this.#isGivenUp = true
+    if (!leading.mayLease) this.#isGivenUp = true
     if (leading.lastRound > (this.#open.at(-1)?.round ?? this.#held?.round ?? 0)) {
       const { lastRound: round } = leading
       this.#open.push({ round, monotonicMs: this.#clocks.monotonicMs(), wallMs: this.#clocks.wallMs() })

@@ -187,7 +187,7 @@ export class Replica implements Persisting {
 
   /** Brings the log's timestamps up to `version`, with an empty entry unless one is on its way: replicas' clocks follow. */
   advanceTo(version: Version): void {
-    if (!this.leads || this.raft.lastTimestamp >= version) return
+    if (!this.raft.canPropose() || this.raft.lastTimestamp >= version) return
     const timestamp = maxVersion(this.timestampAbove(this.raft.lastTimestamp), version)
     this.#lastProposed = timestamp
     const at = this.raft.propose({ kind: 'noop', timestamp, payload: NO_PAYLOAD })
@@ -201,7 +201,7 @@ export class Replica implements Persisting {
     const { raft } = this
     if (!this.leads) return this.#lease.observe(null)
     const { last: lastRound, confirmed: confirmedRound } = raft.readRounds
-    this.#lease.observe({ term: raft.term, lastRound, confirmedRound, isTransferring: raft.isTransferring })
+    this.#lease.observe({ term: raft.term, lastRound, confirmedRound, mayLease: raft.mayLease })
   }
 
   /** Where a read under the leader's lease stands, or null: no lease is held at this moment. */

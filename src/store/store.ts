@@ -1,9 +1,7 @@
 import type { NodeInfo } from '../base/descriptor.js'
-import { type ClockReading, LogClock } from '../base/hlc.js'
 import type { BootId, ClusterId, NodeId, RangeId, Version } from '../base/ids.js'
 import { META_RANGE, NO_VERSION } from '../base/ids.js'
 import type { Clock, Fatal, Logger, Random } from '../base/ports.js'
-import { versionAt } from '../base/version.js'
 import type { NodeStatus, ReplySink, Request, ServerHello } from '../kv/requests.js'
 import type { AppliedEntry, SplitEffect } from '../kv/types.js'
 import type { Message } from '../raft/types.js'
@@ -11,6 +9,7 @@ import type { Checkpoint, NodeLog, StateStore } from '../storage/types.js'
 import { type Birth, openReplicas, ReplicaFactory } from './factory.js'
 import { figuresOf, type StoreFigures } from './figures.js'
 import { IdPool } from './id-pool.js'
+import { LogTime } from './log-time.js'
 import { LogWriter } from './log-writer.js'
 import { type JoinResult, MetaDuties } from './meta-duties.js'
 import { MetaIndex } from './meta-index.js'
@@ -48,9 +47,6 @@ export interface StoreOptions {
   onApplied?(replica: Replica, applied: AppliedEntry): void
 }
 
-/** Two clocks of one machine that part by more than this between two turns are no longer believed. */
-const CLOCK_GAP_MS = 1_000
-
 const STOPPING = failure('UNAVAILABLE', 'this node is stopping')
 
 /** One node: its replicas, and the one loop that drives them. Callers only enqueue; everything happens in turns. */
@@ -65,7 +61,7 @@ export class Store {
   readonly #writer: LogWriter
   readonly #stateSync: StateSync
   readonly #ticker: Ticker
-  readonly #logClock = new LogClock()
+  readonly #time: LogTime
   readonly #duties: MetaDuties
   readonly #ids: IdPool
   readonly #routes: Routes
@@ -82,17 +78,11 @@ export class Store {
   #scheduled = false
   #serving = false
   #stopped = false
-  /** Clocks, its own included, that must be known before log time is. */
-  #clocksNeeded = 1
-  #now: Version = NO_VERSION
-  #door: Version = NO_VERSION
-  /** What the clocks said in this turn; null: not enough of them were heard. */
-  #clusterMs: number | null = null
-  #lastReading: ClockReading | null = null
 
   constructor(options: StoreOptions) {
     this.#options = options
     this.#startedMs = options.clock.monotonicMs()
+    this.#time = new LogTime(options.clock)
     for (const node of options.birth.nodes) this.#nodes.set(node.node, node)
     this.#nodes.set(options.self.node, options.self)
     const wake = () => this.#wake()
@@ -124,8 +114,8 @@ export class Store {
       state: options.state,
       outbox: this.#outbox,
       monotonicMs: () => options.clock.monotonicMs(),
-      doorVersion: () => this.#door,
-      clusterMs: () => this.#clusterMs,
+      doorVersion: () => this.#time.door,
+      clusterMs: () => this.#time.clusterMs,
       versionReads: this.#versionReads,
       touch: (replica) => this.#touch(replica),
       status: (id) => ({ kind: 'status', id, version: NO_VERSION, status: this.status() }),
@@ -139,7 +129,7 @@ export class Store {
       state: this.#options.state,
       codec: this.#options.codec,
       logBatch: () => this.#writer.lastNumber,
-      now: () => this.#now,
+      now: () => this.#time.now,
       monotonicMs: () => this.#options.clock.monotonicMs(),
       wallMs: () => this.#options.clock.wallMs(),
       send: (replica, message) => this.#send(replica, message),
@@ -158,10 +148,10 @@ export class Store {
       for (const replica of replicas) {
         this.#replicas.set(replica.range, replica)
         this.#active.add(replica)
-        this.#clocksNeeded = Math.max(this.#clocksNeeded, (replica.descriptor.replicas.length >> 1) + 1)
+        this.#time.needMajorityOf(replica.descriptor.replicas.length)
       }
       // Without a replica it gives no versions, but clients take over what its hello says.
-      if (replicas.length === 0) this.#clocksNeeded = (this.#nodes.size >> 1) + 1
+      if (replicas.length === 0) this.#time.needMajorityOf(this.#nodes.size)
       for (const node of this.#index.nodes) this.#nodeTold(node)
       this.#serving = true
       this.#ticker.start()
@@ -287,7 +277,7 @@ export class Store {
    * What apply has for other nodes (ids for their splits) leaves with the next turn: a peer gets one frame per turn.
    */
   #turn(): void {
-    this.#readClocks()
+    if (this.#serving) this.#time.read()
     this.#writer.drainFinished()
     const active = this.#serving ? this.#takeInputs() : []
     for (const replica of active) this.#propose(replica)
@@ -337,40 +327,12 @@ export class Store {
     replica.observeLease()
   }
 
-  /**
-   * Log time is known once the clocks of a majority of a range's nodes are: before, a node that is an hour off would take its own
-   * for it, and log time never goes back. Nobody leads without having heard from a majority, so no version is given before.
-   */
-  #readClocks(): void {
-    if (!this.#serving) return
-    const own = { wallMs: this.#options.clock.wallMs(), monotonicMs: this.#options.clock.monotonicMs() }
-    this.#distrustAfterGap(own)
-    this.#clusterMs = null
-    if (this.#logClock.size < this.#clocksNeeded) return
-    this.#clusterMs = this.#logClock.medianMs(own)
-    this.#now = versionAt(this.#logClock.logTimeMs(own))
-    this.#door = this.#logClock.doorVersion(own)
-  }
-
-  /**
-   * The wall clock ran ahead of the monotonic one: it was set, or the machine was suspended, and then what was heard of other
-   * clocks is as old as that. Whatever depends on the present waits until a majority is heard again.
-   */
-  #distrustAfterGap(own: ClockReading): void {
-    const last = this.#lastReading
-    this.#lastReading = own
-    if (last === null) return
-    const gapMs = own.wallMs - last.wallMs - (own.monotonicMs - last.monotonicMs)
-    if (Math.abs(gapMs) > CLOCK_GAP_MS) this.#logClock.forgetAll()
-  }
-
   #takeFrames(): void {
     if (this.#frames.length === 0) return
     const frames = this.#frames
     this.#frames = []
-    const monotonicMs = this.#options.clock.monotonicMs()
     for (const frame of frames) {
-      this.#logClock.heard({ node: frame.from, wallMs: frame.wallMs, monotonicMs })
+      this.#time.heard(frame.from, frame.wallMs)
       for (const message of frame.messages) this.#takeMessage(frame.from, message)
     }
   }
@@ -423,7 +385,7 @@ export class Store {
     }
     this.#duties.tick()
     this.#ids.tick(this.#options.clock.monotonicMs())
-    this.#sessionFloors.tick(this.#now)
+    this.#sessionFloors.tick(this.#time.now)
     this.#versionReads.tick()
   }
 
@@ -437,7 +399,7 @@ export class Store {
   /** Versions too far in the future are not for the log, whoever asks. */
   #advance(replica: Replica, version: Version): void {
     if (replica.leads) {
-      if (version > this.#door) return
+      if (version > this.#time.door) return
       replica.advanceTo(version)
       return this.#touch(replica)
     }
@@ -496,13 +458,13 @@ export class Store {
   // ---- what others may ask ----
 
   get now(): Version {
-    return this.#now
+    return this.#time.now
   }
 
   hello(): ServerHello {
-    this.#readClocks()
+    if (this.#serving) this.#time.read()
     const { cluster, self } = this.#options
-    return { cluster, node: self.node, nodes: [...this.#nodes.values()], version: this.#now }
+    return { cluster, node: self.node, nodes: [...this.#nodes.values()], version: this.#time.now }
   }
 
   replica(range: RangeId): Replica | undefined {

@@ -24,12 +24,12 @@ class Clocks {
 
 let clocks: Clocks
 let lease: Lease
-const rounds = (lastRound: number, confirmedRound: number, parts: { term?: number; isTransferring?: boolean } = {}) =>
+const rounds = (lastRound: number, confirmedRound: number, parts: { term?: number; mayLease?: boolean } = {}) =>
   lease.observe({
     term: (parts.term ?? TERM) as Term,
     lastRound,
     confirmedRound,
-    isTransferring: parts.isTransferring ?? false,
+    mayLease: parts.mayLease ?? true,
   })
 
 beforeEach(() => {
@@ -76,7 +76,7 @@ describe("a leader's lease", () => {
 
   it('is given up for the rest of the term by who hands the lead over', () => {
     rounds(1, 1)
-    rounds(1, 1, { isTransferring: true })
+    rounds(1, 1, { mayLease: false })
     expect(lease.isHeld()).toBe(false)
     rounds(2, 2)
     expect(lease.isHeld()).toBe(false)
