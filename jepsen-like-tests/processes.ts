@@ -69,6 +69,7 @@ export interface NodeOptions {
   readonly logFile: string
   readonly clientPort: number
   readonly peerPort: number
+  readonly httpPort: number
   readonly join: readonly string[]
   /** Client address that others are told, where that is not its own. */
   readonly advertise?: string
@@ -83,6 +84,7 @@ export class NodeProcess {
   /** What it listens on for clients. */
   readonly listenAddress: string
   readonly peerAddress: string
+  readonly httpAddress: string
   readonly directory: string
   readonly logFile: string
   readonly #options: NodeOptions
@@ -92,6 +94,7 @@ export class NodeProcess {
     this.listenAddress = `127.0.0.1:${options.clientPort}`
     this.clientAddress = options.advertise ?? this.listenAddress
     this.peerAddress = `127.0.0.1:${options.peerPort}`
+    this.httpAddress = `127.0.0.1:${options.httpPort}`
     this.directory = options.directory
     this.logFile = options.logFile
     this.#options = options
@@ -114,7 +117,8 @@ export class NodeProcess {
   start(): void {
     const { join: others, advertise, flags = [] } = this.#options
     const log = openSync(this.logFile, 'a')
-    const addresses = ['--listen', this.listenAddress, '--peer-listen', this.peerAddress, '--join', others.join(',')]
+    const listen = ['--listen', this.listenAddress, '--peer-listen', this.peerAddress, '--http', this.httpAddress]
+    const addresses = [...listen, '--join', others.join(',')]
     const told = advertise === undefined ? [] : ['--advertise', advertise]
     const args = [holdfast, 'start', '--data', this.directory, ...addresses, ...told, ...flags]
     this.#child = spawn(process.execPath, args, { stdio: ['ignore', log, log] })
@@ -131,6 +135,17 @@ export class NodeProcess {
     const gone = once(this.#child, 'exit')
     this.#child.kill(signal)
     await gone
+  }
+
+  /** What /readyz says; false also when nobody answers there. */
+  async isReady(): Promise<boolean> {
+    try {
+      const answer = await fetch(`http://${this.httpAddress}/readyz`, { signal: AbortSignal.timeout(2_000) })
+      await answer.arrayBuffer()
+      return answer.ok
+    } catch {
+      return false
+    }
   }
 
   /** The last lines that it printed. */
@@ -208,8 +223,8 @@ export class ProcessCluster {
 
 async function makeNodes(directory: string, options: ClusterOptions): Promise<NodeProcess[]> {
   const count = options.nodes ?? 3
-  const ports = await freePorts(count * 2)
-  const peers = ports.slice(count).map((port) => `127.0.0.1:${port}`)
+  const ports = await freePorts(count * 3)
+  const peers = ports.slice(count, 2 * count).map((port) => `127.0.0.1:${port}`)
   const nodes: NodeProcess[] = []
   for (let at = 0; at < count; at++) {
     const folder = join(directory, `node-${at + 1}`)
@@ -220,6 +235,7 @@ async function makeNodes(directory: string, options: ClusterOptions): Promise<No
         logFile: `${folder}.log`,
         clientPort: ports[at]!,
         peerPort: ports[count + at]!,
+        httpPort: ports[2 * count + at]!,
         join: peers,
         ...(advertise === undefined ? {} : { advertise }),
         ...(options.flags === undefined ? {} : { flags: options.flags }),

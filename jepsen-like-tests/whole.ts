@@ -1,12 +1,14 @@
 import type { Holdfast } from '../src/client/index.js'
 import { eventually, type ProcessCluster } from './processes.js'
 
-/** Until every node serves and every replica has applied what its range had committed when it was first asked. */
+/** Until every node says that it is ready and serves, and every replica has applied what its range had committed when it was first asked. */
 export async function wholeAgain(cluster: ProcessCluster, db: Holdfast, withinMs: number): Promise<void> {
   const goals = new Map<number, number>()
   await eventually('all nodes up, all replicas caught up', withinMs, async () => {
     const dead = cluster.nodes.find((node) => node.ended !== null)
     if (dead !== undefined) throw new Error(`a node ended: ${(await dead.lastLines(1))[0]}`)
+    const ready = await Promise.all(cluster.nodes.map((node) => node.isReady()))
+    if (ready.includes(false)) throw new Error(`node ${ready.indexOf(false) + 1} of the cluster is not ready`)
     const { nodes, ranges } = await db.status({ deadlineMs: 2_000 })
     if (nodes.length < cluster.nodes.length || nodes.some((node) => !node.up)) throw new Error('a node is not up')
     for (const range of ranges) {

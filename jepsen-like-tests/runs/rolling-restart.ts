@@ -1,7 +1,7 @@
 import { type Holdfast, HoldfastError } from '../../src/client/index.js'
 import type { Scope } from '../command.js'
 import { Callers, valueFor } from '../ledger.js'
-import { type NodeProcess, ProcessCluster } from '../processes.js'
+import { eventually, type NodeProcess, ProcessCluster } from '../processes.js'
 import { wholeAgain } from '../whole.js'
 
 const KEYS = 10_000
@@ -98,7 +98,8 @@ export class RollingRestart {
     const stopped = performance.now()
     if (node.ended?.code !== 0) this.failures.push(`node ${report.id} ended with ${JSON.stringify(node.ended)}`)
     node.start()
-    await wholeAgain(this.#cluster, this.#db, WHOLE_WITHIN_MS)
+    // As one who rolls a change out does: the node's own word is what is waited for.
+    await eventually('/readyz', WHOLE_WITHIN_MS, async () => ((await node.isReady()) ? true : null))
     return {
       node: report.id,
       leaders: report.leaders,
