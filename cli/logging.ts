@@ -19,6 +19,7 @@ export function processLogger(level: LogLevel): ProcessLogger {
       level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { error: pino.stdSerializers.err },
       formatters: { level: (label) => ({ level: label }) },
     },
     destination,

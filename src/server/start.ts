@@ -20,7 +20,9 @@ import { refuseSharedPort, startHttp } from './http.js'
 import { Membership } from './membership.js'
 import { NodeMetrics } from './metrics.js'
 import { type OpenNode, openNode } from './node.js'
-import { killingFatal, newBootId, newToken } from './real-ports.js'
+import { NodeLogger } from './node-logger.js'
+import { OrderlyEnd } from './orderly-end.js'
+import { killingFatal, newBootId, newToken, realClock } from './real-ports.js'
 import { UnaryService } from './unary.js'
 import { Watch } from './watch.js'
 
@@ -120,10 +122,15 @@ async function startIn(
   asked: Addresses,
   opened: Closing[],
 ): Promise<RunningNode> {
-  const { logger } = options
+  let nodeId: NodeId | null = null
+  const logger = new NodeLogger(options.logger, () => nodeId, realClock)
+  opened.push(async () => logger.flush())
   const fatal = options.fatal ?? killingFatal(logger)
   const boot = newBootId()
   const identity = await recordBoot(files, (await readIdentity(files)) ?? newIdentity(), boot)
+  nodeId = identity.node
+  const end = await OrderlyEnd.begin(files, identity, logger)
+  opened.push(() => end.mark())
   const watch = new Watch({ metrics, isMember: () => membership.identity.node !== null })
   opened.push(async () => watch.close())
   let open: OpenNode | null = null
@@ -148,7 +155,8 @@ async function startIn(
         fatal,
         clock: watch.clock,
       }
-      open = await openNode({ ...parts, birth: birth ?? { nodes: [], ranges: [] } })
+      nodeId = node
+      open = await end.opening(() => openNode({ ...parts, birth: birth ?? { nodes: [], ranges: [] } }))
       watch.open = open
       logger.log('info', 'serving', { cluster, node, ...addresses })
     },
@@ -171,7 +179,9 @@ async function startIn(
   })
   watch.peerServer = peerServer
   opened.push(() => peerServer.close(CLOSE_GRACE_MS))
-  opened.push(async () => open?.close())
+  opened.push(async () => {
+    if (open !== null) await end.closing(() => open!.close())
+  })
   const unary = new UnaryService({
     endpoint: () => addresses.clientAddress,
     status: () => open?.store.status() ?? null,

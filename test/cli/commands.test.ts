@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
+import { settingNames, variableOf } from '../../cli/start-config.js'
 import { HoldfastError } from '../../src/base/errors.js'
 import { storedKeyOf } from '../../src/client/index.js'
 import { Harness } from './harness.js'
@@ -22,6 +23,14 @@ describe('help', () => {
     const { exit, out } = await cli.run(['--help'])
     expect(exit).toBe(0)
     for (const command of COMMANDS) expect(out).toMatch(new RegExp(`^  ${command}\\b`, 'm'))
+  })
+
+  it('of start names every setting as it stands in the file, in the environment and as a flag', async () => {
+    const { out } = await cli.run(['start', '--help'])
+    for (const name of settingNames) {
+      expect(out).toMatch(new RegExp(`^  --${name}\\b`, 'm'))
+      expect(out).toMatch(new RegExp(`^  ${name} +${variableOf(name)} +--${name}$`, 'm'))
+    }
   })
 
   it('is shown when nothing is asked, as a usage error', async () => {

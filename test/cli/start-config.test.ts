@@ -32,6 +32,13 @@ describe('settings of start', () => {
     expect(readStartSettings({ file: null, env, flags: {} })).toEqual({ join: ['a:1', 'b:2'], insecure: true })
   })
 
+  it('know the HTTP port by the same name everywhere, and off', () => {
+    const file = configFile('http: off\n')
+    expect(readStartSettings({ file, env: {}, flags: {} })).toEqual({ http: 'off' })
+    const env = { HOLDFAST_HTTP: '127.0.0.1:1' }
+    expect(readStartSettings({ file, env, flags: {} })).toEqual({ http: '127.0.0.1:1' })
+  })
+
   it('refuse an unknown name in the file, naming it and the file', () => {
     const file = configFile('lisen: 127.0.0.1:1\n')
     const read = () => readStartSettings({ file, env: {}, flags: {} })

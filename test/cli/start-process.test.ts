@@ -69,6 +69,17 @@ describe('one node', () => {
     expect(node.out).toContain('the parent process ended')
   })
 
+  it.each([
+    ['uncaught exception', 'setTimeout(() => { throw new Error("planted") }, 1500)'],
+    ['unhandled rejection', 'setTimeout(() => Promise.reject(new Error("planted")), 1500)'],
+  ])('ends by name with an %s', async (kind, code) => {
+    const env = { ...process.env, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}` }
+    const node = new Spawned(['start', '--data', data(), '--port', '0'], { cwd: folder, env })
+    running.push(node)
+    expect((await node.ended).signal).toBe('SIGKILL')
+    expect(node.out).toMatch(new RegExp(`"level":"error".*planted.*"msg":"${kind}: this node ends"`))
+  })
+
   it('keeps its data directory to its owner', async () => {
     await ready(start('--port', '0'))
     expect(statSync(data()).mode & 0o777).toBe(0o700)
@@ -78,7 +89,7 @@ describe('one node', () => {
 describe('bad input is refused by name', () => {
   it('a client port in use, with the flag that changes it', async () => {
     const { server, port } = await listening()
-    const node = start('--listen', `127.0.0.1:${port}`, '--peer-listen', '127.0.0.1:0')
+    const node = start('--listen', `127.0.0.1:${port}`, '--peer-listen', '127.0.0.1:0', '--http', 'off')
     expect((await node.ended).code).toBe(3)
     expect(node.err).toContain(`127.0.0.1:${port} is in use by another process: choose another address with --listen`)
     server.close()
@@ -91,6 +102,14 @@ describe('bad input is refused by name', () => {
     expect(node.err).toContain(
       `127.0.0.1:${port} is in use by another process: choose another address with --peer-listen`,
     )
+    server.close()
+  })
+
+  it('an HTTP port in use, with the flag that changes it', async () => {
+    const { server, port } = await listening()
+    const node = start('--port', '0', '--http', `127.0.0.1:${port}`)
+    expect((await node.ended).code).toBe(3)
+    expect(node.err).toContain(`127.0.0.1:${port} is in use by another process: choose another address with --http`)
     server.close()
   })
 

@@ -179,6 +179,7 @@ const SERVER_PORTS: readonly string[] = [
   'src/client/index.ts',
   'src/client/real-ports.ts',
   'src/client/value-json.ts',
+  'src/storage/clean-mark.ts',
   'src/storage/data-directory.ts',
   'src/storage/files-node.ts',
   'src/storage/identity.ts',

@@ -3,7 +3,14 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Logger } from '../../src/base/ports.js'
-import { type ClusterStatus, connect, type Holdfast, initCluster, storedKeyOf } from '../../src/client/index.js'
+import {
+  type ClusterStatus,
+  connect,
+  type Holdfast,
+  HoldfastError,
+  initCluster,
+  storedKeyOf,
+} from '../../src/client/index.js'
 import { type NodeOptions, type RunningNode, startNode } from '../../src/server/index.js'
 
 /** Waits on a condition that has no event; vitest's own bound ends it. */
@@ -42,9 +49,11 @@ export async function freeAddress(): Promise<string> {
 /** A log that a test reads. */
 export class Lines implements Logger {
   readonly all: string[] = []
+  readonly whole: { readonly level: string; readonly message: string; readonly fields: unknown }[] = []
 
-  log(level: string, message: string): void {
+  log(level: string, message: string, fields?: unknown): void {
     this.all.push(`${level}: ${message}`)
+    this.whole.push({ level, message, fields })
   }
 
   find(pattern: RegExp): Promise<string> {
@@ -165,11 +174,18 @@ export class Bench {
 /** Resolves once so many nodes answer and so many ranges have leaders. */
 export function serving(db: Holdfast, expected: { nodes: number; ranges: number }): Promise<ClusterStatus> {
   return eventually(async () => {
-    const status = await db.status()
+    const status = await db.status().catch(ifNobodyAnswers)
+    if (status === null) return null
     const isUp = status.nodes.length === expected.nodes && status.nodes.every(({ up }) => up)
     const isLed = status.ranges.length === expected.ranges && status.ranges.every(({ leader }) => leader !== null)
     return isUp && isLed ? status : null
   })
+}
+
+/** Just after their birth nodes may all be busy, or not have heard of it. */
+function ifNobodyAnswers(error: unknown): null {
+  if (error instanceof HoldfastError && error.code === 'UNAVAILABLE') return null
+  throw error
 }
 
 /** What the promise rejects with; an error of its own where it does not. */
