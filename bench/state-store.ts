@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import type { Key, RangeId, StorageId, Version } from '../src/base/ids.js'
 import { silentLogger } from '../src/base/ports.js'
-import { openLevelDb } from '../src/storage/leveldb.js'
+import { realClock } from '../src/server/real-ports.js'
+import { openStateDb } from '../src/storage/leveldb/open.js'
 import { openStateStore } from '../src/storage/state/state-store.js'
 import type { StateBatch, StateStore } from '../src/storage/types.js'
 
@@ -53,11 +54,13 @@ async function inDirectory(action: (path: string) => Promise<void>): Promise<voi
 }
 
 async function stateStore(path: string): Promise<void> {
-  const db = await openLevelDb(path)
+  const { db } = await openStateDb(path, { disk: 'bench', marker: 0, suspect: false })
   const store = openStateStore({
     db,
     cacheBytes: 64 * MiB,
     cacheValueBytesMax: 2048,
+    clock: realClock,
+    onDamage: ({ what }) => console.error(what),
     logger: silentLogger,
     fatal: (reason) => {
       throw new Error(reason)

@@ -5,7 +5,7 @@ import { limits } from '../base/limits.js'
 import type { Clock, Fatal, Logger } from '../base/ports.js'
 import { recordDigest } from '../storage/codec/digest.js'
 import { decodeCommands, encodeCommands } from '../storage/codec/entry.js'
-import { openLevelDb } from '../storage/leveldb.js'
+import { openStateDb } from '../storage/leveldb/open.js'
 import { openNodeLog } from '../storage/log/log.js'
 import { openStateStore } from '../storage/state/state-store.js'
 import type { Files } from '../storage/types.js'
@@ -37,9 +37,22 @@ export interface OpenNode {
 export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const { cluster, self, boot, birth, files, clock, logger, fatal } = options
   const log = await openNodeLog({ files, segmentBytes: limits.logSegmentBytes, clock: realClock, fatal, logger })
-  const db = await openLevelDb(join(options.dataDirectory, 'state'))
+  const { db } = await openStateDb(join(options.dataDirectory, 'state'), {
+    disk: log.node.disk,
+    marker: log.node.stateMarker,
+    suspect: false,
+    logger,
+  })
   const { latestCacheBytes: cacheBytes, latestCacheValueBytesMax: cacheValueBytesMax } = limits
-  const state = openStateStore({ db, cacheBytes, cacheValueBytesMax, fatal, logger })
+  const state = openStateStore({
+    db,
+    cacheBytes,
+    cacheValueBytesMax,
+    clock: realClock,
+    onDamage: ({ what }) => fatal(`the state is damaged: ${what}`),
+    fatal,
+    logger,
+  })
   const identity = { cluster, node: self.node, boot, info: self }
   const peers = new GrpcPeers({ identity, clock: realClock, logger, random: realRandom })
   const store = new Store({

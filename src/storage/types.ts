@@ -1,5 +1,5 @@
 import type { Span } from '../base/descriptor.js'
-import type { LogIndex, RangeId, ReplicaId, StorageId, Term, Version } from '../base/ids.js'
+import type { Key, LogIndex, RangeId, ReplicaId, StorageId, Term, Version } from '../base/ids.js'
 import type { Row } from '../kv/requests.js'
 import type { Bookkeeping, JournalRecord, StateRecord, Stored } from '../kv/types.js'
 import type { Entry, HardState, LogReader } from '../raft/types.js'
@@ -35,9 +35,14 @@ export interface DbPut {
   readonly value: Uint8Array
 }
 
-/** An ordered store of write-once records: LevelDB's traps included (an unsynced batch may be lost, or a later one kept without it). */
+/**
+ * An ordered store of write-once records: LevelDB's traps included (an unsynced batch may be lost, or a later one kept without it).
+ * Keys from FF FF FF FF on are its own.
+ */
 export interface StateDb {
   batch(puts: readonly DbPut[], done: (error: Error | null) => void): void
+  /** Only while no seek or range is open, and none may be begun before `done`: else LevelDB may lose other keys for good. */
+  remove(keys: readonly Uint8Array[], done: (error: Error | null) => void): void
   /** Per seek: the first record with gte <= key < lt, or null. */
   seek(
     seeks: readonly { gte: Uint8Array; lt: Uint8Array }[],
@@ -48,9 +53,60 @@ export interface StateDb {
     bounds: { gte: Uint8Array; lt: Uint8Array; reverse: boolean; limit: number; bytesMax: number },
     done: (error: Error | null, rows: readonly DbPut[]) => void,
   ): void
-  /** After this, everything whose batch was done before the call is durable (all log files, not only the newest). */
-  sync(done: (error: Error | null) => void): void
+  /**
+   * After this, everything whose batch was done before the call is durable (all log files, not only the newest).
+   * `marker` names the sync: higher than all before, and found by the next opening.
+   */
+  sync(done: (error: Error | null, marker: number) => void): void
+  /** Of the last sync that is known to have been done; 0: none. */
+  readonly marker: number
+  /** A delete now would wait for compactions, and reads would wait for it. */
+  readonly isBusy: boolean
+  /**
+   * After a failed batch or sync: closes, checks as at open that nothing done is missing, and opens again. An error for which
+   * `isDiskFull` holds: there is no room for it yet; it is open as before, for reads.
+   */
+  reopen(done: (error: Error | null) => void): void
+  /** Called for damage that is found in its files while it is open. Also without a read: by the scrub. */
+  onDamage: (damage: StateDamage) => void
+  /** Keeps the damage on record, durably before `done`: the next opening says it again, whatever compactions have made of it. */
+  markDamaged(damage: StateDamage, done: (error: Error | null) => void): void
+  /** Nothing of this storage id, or of this range's journal, is left that was damaged. */
+  healed(what: { storage: StorageId } | { journal: RangeId }): void
+  readonly scrub: ScrubStatus
   close(): Promise<void>
+}
+
+/** How far the walk over the files of the state database has come. */
+export interface ScrubStatus {
+  /** Table files that are there. */
+  readonly tables: number
+  /** Of them those that were not walked since they appeared. */
+  readonly unwalked: number
+  /** Damaged blocks found since open. */
+  readonly damagedBlocks: number
+}
+
+/** What damaged bytes may have held, or hidden. */
+export interface StateDamage {
+  readonly what: string
+  readonly storages: readonly StorageId[] | 'all'
+  /** The ranges whose journal records it concerns. */
+  readonly journals: readonly RangeId[] | 'all'
+}
+
+/**
+ * What an opening found. 'lost': what a sync had made durable is not there or cannot be read; the database is new and empty.
+ * 'damaged': open, and what `damage` names must be had from a peer.
+ */
+export type StateVerdict =
+  | { readonly kind: 'whole' }
+  | { readonly kind: 'damaged'; readonly damage: StateDamage }
+  | { readonly kind: 'lost'; readonly what: string }
+
+export interface OpenedStateDb {
+  readonly db: StateDb
+  readonly verdict: StateVerdict
 }
 
 // ---- our log ----
@@ -160,10 +216,21 @@ export interface Lookup {
   readonly upTo: Version
 }
 
-/** One of the two is called, once. */
+/** One of the two is called, once. `done` with null: what was read is damaged, and `onDamage` was told. */
 export interface PreparedFetch {
-  start(done: (found: readonly (Stored | null)[]) => void): void
+  start(done: (found: readonly (Stored | null)[] | null) => void): void
   drop(): void
+}
+
+/** A place among the records of a storage id: behind this version of this key. */
+export interface SnapshotPlace {
+  readonly key: Key
+  readonly version: Version
+}
+
+export interface StateChunk {
+  readonly records: readonly StateRecord[]
+  readonly journals: readonly { readonly range: RangeId; readonly record: JournalRecord }[]
 }
 
 export interface StateStore {
@@ -174,16 +241,16 @@ export interface StateStore {
   peek(lookup: { storage: StorageId; key: string }): Stored | null | undefined
   /**
    * Latest records by entry order with version <= upTo (what this range has applied): during replay LevelDB may hold later ones.
-   * Fills the cache where nothing was written meanwhile.
+   * Fills the cache where nothing was written meanwhile. Null: one of them is damaged.
    */
-  fetch(lookups: readonly Lookup[], done: (found: readonly (Stored | null)[]) => void): void
+  fetch(lookups: readonly Lookup[], done: (found: readonly (Stored | null)[] | null) => void): void
   /** A fetch as of now that reads when it is started: what is written until then does not show, and keeps its place in the cache. */
   prepareFetch(lookups: readonly Lookup[]): PreparedFetch
   /** Takes an applied batch: visible to peek and fetch at once. Goes to LevelDB once log batch `needsLogBatch` is durable. */
   write(batch: StateBatch, needsLogBatch: number): void
   /** Log batches up to `logBatch` are durable. */
   logDurable(logBatch: number): void
-  /** One page by version: every key's newest record <= at, without tombstones. Waits for what was written before the call. */
+  /** One page by version: every key's newest record <= at, without tombstones. Waits for what was written before the call. Null: damaged. */
   scan(
     page: {
       storage: StorageId
@@ -194,17 +261,63 @@ export interface StateStore {
       bytesMax: number
       keysOnly: boolean
     },
-    done: (rows: readonly Row[], more: boolean) => void,
+    done: (rows: readonly Row[] | null, more: boolean) => void,
   ): void
-  /** Journal records of `range` with from < timestamp <= to, in order. */
+  /** Journal records of `range` with from < timestamp <= to, in order. Not whole: one of them is damaged, and those behind it are not told. */
   journal(
     piece: { range: RangeId; from: Version; to: Version },
     each: (record: JournalRecord) => void,
-    done: () => void,
+    done: (whole: boolean) => void,
   ): void
+  /**
+   * A piece of a snapshot by entry order: all versions <= upTo of the span's keys behind `after`, keys in order, newest first. About
+   * `bytesMax` bytes, at least one record. Waits for what was written before the call. Null: damaged.
+   */
+  readSnapshot(
+    page: { storage: StorageId; span: Span; after: SnapshotPlace | null; upTo: Version; bytesMax: number },
+    done: (records: readonly StateRecord[] | null, more: boolean) => void,
+  ): void
+  /** Likewise of journal records with from < timestamp <= to. */
+  readJournal(
+    page: { range: RangeId; from: Version; to: Version; bytesMax: number },
+    done: (records: readonly JournalRecord[] | null, more: boolean) => void,
+  ): void
+  /**
+   * Puts a piece of a snapshot under a storage id that nothing reads yet (synced into our log before). `done`: it is in LevelDB; it is
+   * durable once a sync begun after that is done.
+   */
+  ingest(chunk: StateChunk & { readonly storage: StorageId }, done: () => void): void
+  /** Deletes all of a storage id that nothing reads or writes any more, in the background. Given again at each start until it is all gone. */
+  dropStorage(storage: StorageId): void
+  /**
+   * Deletes, in one bounded pass from the span's start on, what no read at or above `floor` can see: `floor` as of the checkpoint, `durable`
+   * the clock of the same. `next`: the key to go on with, null at the span's end.
+   */
+  collect(
+    work: { storage: StorageId; span: Span; floor: Version; durable: Version },
+    done: (deleted: number, next: Key | null) => void,
+  ): void
+  /** Deletes journal records of `range` with timestamp <= upTo, in one bounded pass. `more`: there may be more. */
+  collectJournal(work: { range: RangeId; upTo: Version }, done: (deleted: number, more: boolean) => void): void
+  /** Nothing of this storage id, and no journal record, is collected until the returned function was called. */
+  hold(storage: StorageId): () => void
+  /**
+   * Sum (32 bits) of the digests of what a read at `at` sees of the span: the stored data, read from LevelDB. Null: damaged.
+   * Equal on all replicas, whatever each of them has collected below the floor.
+   */
+  digest(slice: { storage: StorageId; span: Span; at: Version }, done: (digest: number | null) => void): void
   /** Everything written before the call is durable when `done` runs (its log batches must become durable meanwhile). */
   sync(done: () => void): void
+  /** Of the last sync done: what an opening must find. Goes to our log with the checkpoints that rest on that sync. */
+  readonly marker: number
   /** Written and not yet in LevelDB. */
   readonly overlayBytes: number
+  /** The disk has no room for what was written: it stays in the overlay until there is. */
+  readonly isFull: boolean
+  /** Calls `action` once, when `isFull` is over; at once if it is false. */
+  whenSpace(action: () => void): void
+  /** Damage of this range's journal is repaired: a snapshot brought it anew. (That of a storage id ends with dropStorage.) */
+  healedJournal(range: RangeId): void
+  readonly scrub: ScrubStatus
   close(): Promise<void>
 }

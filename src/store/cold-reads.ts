@@ -12,6 +12,9 @@ const KEYS_PER_PIECE = 32
 
 type Page = Parameters<StateStore['scan']>[0]
 
+/** The values are larger together than a message holds; or one of them is damaged on this node's disk. */
+export type Unread = 'too large' | 'damaged'
+
 interface Piece {
   readonly weight: number
   start(): void
@@ -44,8 +47,8 @@ export class ColdReads {
     return this.#waiting.length
   }
 
-  /** Null: the values are larger together than `bytesMax`. False: as much waits as may, nothing was taken. */
-  fetch(lookups: readonly Lookup[], done: (found: readonly (Stored | null)[] | null) => void): boolean {
+  /** False: as much waits as may, nothing was taken. */
+  fetch(lookups: readonly Lookup[], done: (found: readonly (Stored | null)[] | Unread) => void): boolean {
     const keyBytes = lookups.reduce((sum, { key }) => sum + key.length + KEY_OVERHEAD_BYTES, 0)
     if (!this.#maybeHold(keyBytes)) return false
     const pieces: Prepared[] = []
@@ -60,8 +63,8 @@ export class ColdReads {
     return true
   }
 
-  /** False: as much waits as may, nothing was taken. */
-  scan(page: Page, done: (rows: readonly Row[], more: boolean) => void): boolean {
+  /** False: as much waits as may, nothing was taken. Rows null: one of them is damaged. */
+  scan(page: Page, done: (rows: readonly Row[] | null, more: boolean) => void): boolean {
     const keyBytes = page.span.start.length + (page.span.end?.length ?? 0) + KEY_OVERHEAD_BYTES
     if (!this.#maybeHold(keyBytes)) return false
     const start = (): void =>
@@ -85,17 +88,17 @@ export class ColdReads {
     found: readonly (Stored | null)[],
     [piece, ...rest]: readonly Prepared[],
     bytes: number,
-    done: (found: readonly (Stored | null)[] | null) => void,
+    done: (found: readonly (Stored | null)[] | Unread) => void,
   ): void {
     if (piece === undefined) return done(found)
     const { weight, fetch } = piece
     const start = (): void =>
       fetch.start((more) => {
-        const bytesNow = more.reduce((sum, each) => sum + (each?.value?.length ?? 0), bytes)
-        if (bytesNow <= this.#bytesMax) this.#fetchNext([...found, ...more], rest, bytesNow, done)
+        const bytesNow = (more ?? []).reduce((sum, each) => sum + (each?.value?.length ?? 0), bytes)
+        if (more !== null && bytesNow <= this.#bytesMax) this.#fetchNext([...found, ...more], rest, bytesNow, done)
         else {
           for (const each of rest) each.fetch.drop()
-          done(null)
+          done(more === null ? 'damaged' : 'too large')
         }
         this.#ended(weight)
       })

@@ -239,7 +239,12 @@ function restore(parts: OpenParts, replica: Replica, checkpoint: Checkpoint, don
   }
   const next = () => {
     const piece = pieces.shift()
-    if (piece !== undefined) parts.state.journal(piece, (record) => replica.machine.restore(record), next)
+    if (piece !== undefined)
+      parts.state.journal(
+        piece,
+        (record) => replica.machine.restore(record),
+        () => next(),
+      )
     else if (replica.range === META_RANGE) loadIndex(parts, replica, bookkeeping.clock, done)
     else done()
   }
@@ -251,8 +256,8 @@ function loadIndex(parts: OpenParts, meta: Replica, at: Version, done: () => voi
   const load = (span: Descriptor['span']) => {
     const page = { storage: meta.storageOf(span.start), span, at, reverse: false, keysOnly: false }
     parts.state.scan({ ...page, limit: limits.scanRowsMax, bytesMax: limits.scanBytesMax }, (rows, more) => {
-      for (const row of rows) parts.index.applied(row)
-      const last = rows.at(-1)
+      for (const row of rows ?? []) parts.index.applied(row)
+      const last = rows?.at(-1)
       if (more && last !== undefined) return load({ start: `${last.key}\0` as typeof last.key, end: span.end })
       const next = spans.shift()
       if (next === undefined) done()

@@ -276,6 +276,8 @@ export class Replica implements Persisting {
   #fetch(picture: Map<Key, Stored | null>, missing: readonly Lookup[]): void {
     this.#fetching = true
     this.#host.state.fetch(missing, (found) => {
+      // Damaged: nothing can be applied on top of it, the state has to come from a peer.
+      if (found === null) return
       this.#fetching = false
       missing.forEach(({ key }, at) => {
         picture.set(key, found[at] ?? null)

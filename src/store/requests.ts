@@ -272,7 +272,8 @@ export class Requests {
       upTo: version,
     }))
     const isTaken = this.#cold.fetch(lookups, (found) => {
-      if (found === null) {
+      if (found === 'damaged') return this.#damaged(replica, request, sink)
+      if (found === 'too large') {
         const message = 'the values are larger together than a message holds: ask for fewer keys at once'
         this.refuse(request, sink, failure('TOO_LARGE', message))
         return this.#parts.touch(replica)
@@ -284,6 +285,12 @@ export class Requests {
       this.#parts.touch(replica)
     })
     if (!isTaken) this.#overloaded(request, sink, COLD_FULL)
+  }
+
+  /** Never served; the replica is seeded anew, and another may lead by the time the client tries again. */
+  #damaged(replica: Replica, request: RangeRequest, sink: ReplySink): void {
+    this.refuse(request, sink, failure('UNAVAILABLE', `range ${replica.range} found its state damaged on this node`))
+    this.#parts.touch(replica)
   }
 
   /** A scan's pages after the first name the version of the first: the range has applied it, and records are written once. */
@@ -307,6 +314,7 @@ export class Requests {
       bytesMax: Math.min(request.bytesMax, limits.scanBytesMax),
     }
     const isTaken = this.#cold.scan(page, (rows, more) => {
+      if (rows === null) return this.#damaged(replica, request, sink)
       this.#parts.outbox.reply(sink, { kind: 'page', id: request.id, version: at, rows, more })
       this.#parts.touch(replica)
     })

@@ -177,6 +177,8 @@ export class SimNode {
         db: this.#db,
         cacheBytes: CACHE_BYTES,
         cacheValueBytesMax: CACHE_VALUE_BYTES_MAX,
+        clock: life.process.clock,
+        onDamage: ({ what }) => fatal(`the state is damaged: ${what}`),
         fatal,
         logger,
       })

@@ -35,14 +35,16 @@ export class SortedRecords {
     return null
   }
 
-  remove(key: string): void {
+  /** Returns what was there. */
+  remove(key: string): DbPut | null {
     const place = this.#chunkOf(key)
     const chunk = this.#chunks[place]!
     const at = lowerBound(chunk.keys, key)
-    if (chunk.keys[at] !== key) return
+    if (chunk.keys[at] !== key) return null
     chunk.keys.splice(at, 1)
-    chunk.puts.splice(at, 1)
+    const [before] = chunk.puts.splice(at, 1)
     if (chunk.keys.length === 0 && this.#chunks.length > 1) this.#chunks.splice(place, 1)
+    return before ?? null
   }
 
   range({ gte, lt, reverse, limit, bytesMax }: StringBounds): DbPut[] {

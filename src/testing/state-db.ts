@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.js'
+import type { RangeId, StorageId } from '../base/ids.js'
 import type { Random } from '../base/ports.js'
-import type { DbPut, StateDb } from '../storage/types.js'
+import type { DbPut, ScrubStatus, StateDamage, StateDb, StateVerdict } from '../storage/types.js'
 import { SortedRecords } from './sorted-records.js'
 
 export type Schedule = (latencyMs: number, action: () => void) => void
@@ -17,9 +18,9 @@ export interface MemoryStateDbOptions {
 /** A batch that no sync has covered yet. */
 interface Unsynced {
   readonly puts: readonly DbPut[]
-  /** Those of its keys that were not there before it. */
-  readonly added: string[]
-  done: boolean
+  readonly removed: readonly string[]
+  /** What was there before, in the order of change. */
+  undo: { readonly key: string; readonly before: DbPut | null }[]
 }
 
 /**
@@ -32,12 +33,23 @@ export class MemoryStateDb implements StateDb {
   readonly #random: Random
   readonly #latencyMs: number
   readonly #syncLatencyMs: number
-  readonly #records = new SortedRecords()
+  #records = new SortedRecords()
+  /** Done, in the order in which they were. */
   #unsynced: Unsynced[] = []
+  #begun: Unsynced[] = []
   /** Counts openings: what an earlier one began is never finished. */
   #opening = 0
   #open = 0
+  #reads = 0
+  #removing = false
   #whenIdle: (() => void)[] = []
+  #disk: string | null = null
+  #marker = 0
+  #damage: StateDamage | null = null
+  /** No room: every write fails. */
+  isFull = false
+  isBusy = false
+  onDamage: (damage: StateDamage) => void = () => {}
 
   constructor({ schedule, random, latencyMs = 1, syncLatencyMs = 5 }: MemoryStateDbOptions) {
     this.#schedule = schedule
@@ -46,13 +58,54 @@ export class MemoryStateDb implements StateDb {
     this.#syncLatencyMs = syncLatencyMs
   }
 
+  get marker(): number {
+    return this.#marker
+  }
+
+  get scrub(): ScrubStatus {
+    return { tables: 0, unwalked: 0, damagedBlocks: 0 }
+  }
+
+  /** What `openStateDb` finds out: whether this is what our log knows, whole. */
+  open({ disk, marker }: { disk: string; marker: number }): StateVerdict {
+    const what =
+      this.#disk !== null && this.#disk !== disk
+        ? `it belongs to disk ${this.#disk}, not to ${disk}`
+        : this.#marker < marker
+          ? `it does not hold the state as of sync ${marker}`
+          : this.#damage?.storages === 'all' || this.#damage?.journals === 'all'
+            ? this.#damage.what
+            : null
+    if (what !== null) this.wipe()
+    this.#disk = disk
+    if (what !== null) return { kind: 'lost', what }
+    return this.#damage === null ? { kind: 'whole' } : { kind: 'damaged', damage: this.#damage }
+  }
+
+  /** The disk is gone, another is in its place. */
+  wipe(): void {
+    this.#records = new SortedRecords()
+    this.#unsynced = []
+    this.#begun = []
+    this.#disk = null
+    this.#marker = 0
+    this.#damage = null
+  }
+
   /** A batch shows once it is done; a crash before that may keep it all the same. */
   batch(puts: readonly DbPut[], done: (error: Error | null) => void): void {
-    const batch: Unsynced = { puts: puts.map(copyOf), added: [], done: false }
-    this.#unsynced.push(batch)
-    this.#after(this.#latencyMs, () => {
-      this.#apply(batch)
-      done(null)
+    this.#change({ puts: puts.map(copyOf), removed: [], undo: [] }, done)
+  }
+
+  remove(keys: readonly Uint8Array[], done: (error: Error | null) => void): void {
+    assert(
+      this.#reads === 0 && !this.#removing,
+      'a delete beside a read: LevelDB may lose other keys (google/leveldb#320)',
+    )
+    this.#removing = true
+    this.#change({ puts: [], removed: keys.map(stringOf), undo: [] }, (error) => {
+      this.#removing = false
+      done(error)
     })
   }
 
@@ -64,7 +117,7 @@ export class MemoryStateDb implements StateDb {
       const bounds = { gte: stringOf(gte), lt: stringOf(lt), reverse: false, limit: 1, bytesMax: 1 }
       return this.#records.range(bounds)[0] ?? null
     })
-    this.#after(this.#latencyMs, () => done(null, found))
+    this.#read(() => done(null, found))
   }
 
   range(
@@ -72,15 +125,42 @@ export class MemoryStateDb implements StateDb {
     done: (error: Error | null, rows: readonly DbPut[]) => void,
   ): void {
     const rows = this.#records.range({ ...bounds, gte: stringOf(bounds.gte), lt: stringOf(bounds.lt) })
-    this.#after(this.#latencyMs, () => done(null, rows))
+    this.#read(() => done(null, rows))
   }
 
-  sync(done: (error: Error | null) => void): void {
-    const covered = new Set(this.#unsynced.filter((batch) => batch.done))
+  sync(done: (error: Error | null, marker: number) => void): void {
+    if (this.isFull) return this.#after(this.#latencyMs, () => done(diskFull(), 0))
+    const covered = new Set(this.#unsynced)
     this.#after(this.#syncLatencyMs, () => {
       this.#unsynced = this.#unsynced.filter((batch) => !covered.has(batch))
-      done(null)
+      this.#marker++
+      done(null, this.#marker)
     })
+  }
+
+  reopen(done: (error: Error | null) => void): void {
+    this.#after(this.#latencyMs, () => done(this.isFull ? diskFull() : null))
+  }
+
+  markDamaged(damage: StateDamage, done: (error: Error | null) => void): void {
+    const before = this.#damage
+    this.#damage = {
+      what: damage.what,
+      storages: both(before?.storages ?? [], damage.storages),
+      journals: both(before?.journals ?? [], damage.journals),
+    }
+    this.#after(this.#latencyMs, () => done(null))
+  }
+
+  healed(what: { storage: StorageId } | { journal: RangeId }): void {
+    if (this.#damage === null) return
+    const { storages, journals } = this.#damage
+    const left = {
+      what: this.#damage.what,
+      storages: 'storage' in what && storages !== 'all' ? storages.filter((id) => id !== what.storage) : storages,
+      journals: 'journal' in what && journals !== 'all' ? journals.filter((id) => id !== what.journal) : journals,
+    }
+    this.#damage = left.storages.length === 0 && left.journals.length === 0 ? null : left
   }
 
   /** Resolves when everything begun is done. */
@@ -93,21 +173,55 @@ export class MemoryStateDb implements StateDb {
   crash(): void {
     this.#opening++
     this.#open = 0
+    this.#reads = 0
+    this.#removing = false
     this.#whenIdle = []
-    const unsynced = this.#unsynced
+    const unsynced = [...this.#unsynced, ...this.#begun]
+    for (const { undo } of this.#unsynced.toReversed()) {
+      for (const { key, before } of undo.toReversed()) {
+        if (before === null) this.#records.remove(key)
+        else this.#records.put(key, before)
+      }
+    }
     this.#unsynced = []
-    for (const { added } of unsynced) for (const key of added) this.#records.remove(key)
+    this.#begun = []
     for (const batch of unsynced) if (this.#random.next() < 0.5) this.#apply(batch)
   }
 
+  #change(batch: Unsynced, done: (error: Error | null) => void): void {
+    if (this.isFull) return this.#after(this.#latencyMs, () => done(diskFull()))
+    this.#begun.push(batch)
+    this.#after(this.#latencyMs, () => {
+      this.#begun.splice(this.#begun.indexOf(batch), 1)
+      this.#unsynced.push(batch)
+      this.#apply(batch)
+      done(null)
+    })
+  }
+
   #apply(batch: Unsynced): void {
-    batch.done = true
+    batch.undo = []
     for (const put of batch.puts) {
       const key = stringOf(put.key)
       const before = this.#records.put(key, put)
-      if (before === null) batch.added.push(key)
-      else assert(sameBytes(before.value, put.value), 'a record was written twice with two contents', key)
+      batch.undo.push({ key, before })
+      if (before !== null) {
+        assert(sameBytes(before.value, put.value), 'a record was written twice with two contents', key)
+      }
     }
+    for (const key of batch.removed) {
+      const before = this.#records.remove(key)
+      if (before !== null) batch.undo.push({ key, before })
+    }
+  }
+
+  #read(answer: () => void): void {
+    assert(!this.#removing, 'a read beside a delete: LevelDB may lose other keys (google/leveldb#320)')
+    this.#reads++
+    this.#after(this.#latencyMs, () => {
+      this.#reads--
+      answer()
+    })
   }
 
   #after(latencyMs: number, action: () => void): void {
@@ -121,6 +235,14 @@ export class MemoryStateDb implements StateDb {
       for (const resolve of this.#whenIdle.splice(0)) resolve()
     })
   }
+}
+
+function diskFull(): Error {
+  return Object.assign(new Error('no space left on the simulated disk'), { code: 'ENOSPC' })
+}
+
+function both<T>(a: readonly T[] | 'all', b: readonly T[] | 'all'): readonly T[] | 'all' {
+  return a === 'all' || b === 'all' ? 'all' : [...new Set([...a, ...b])]
 }
 
 function copyOf({ key, value }: DbPut): DbPut {

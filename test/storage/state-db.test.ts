@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openLevelDb } from '../../src/storage/leveldb.js'
+import { openStateDb } from '../../src/storage/leveldb/open.js'
 import type { DbPut, StateDb } from '../../src/storage/types.js'
 import { MemoryStateDb } from '../../src/testing/state-db.js'
 import { Steps, seededRandom } from './steps.js'
@@ -53,6 +53,10 @@ beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'holdfast-state-'))
 })
 afterEach(() => rm(directory, { recursive: true, force: true }))
+
+async function openLevelDb(path: string): Promise<StateDb> {
+  return (await openStateDb(path, { disk: 'test', marker: 0, suspect: false })).db
+}
 
 const memory = new Map<string, MemoryStateDb>()
 const implementations: [string, (path: string) => Promise<StateDb>][] = [

@@ -3,20 +3,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Key, StorageId, Version } from '../../src/base/ids.js'
+import type { Key, RangeId, StorageId, Version } from '../../src/base/ids.js'
 import { silentLogger } from '../../src/base/ports.js'
 import type { Row } from '../../src/kv/requests.js'
 import type { Stored } from '../../src/kv/types.js'
-import { openLevelDb } from '../../src/storage/leveldb.js'
+import { openStateDb } from '../../src/storage/leveldb/open.js'
 import { Overlay } from '../../src/storage/state/overlay.js'
-import { openStateStore } from '../../src/storage/state/state-store.js'
-import type { DbPut, StateBatch, StateDb, StateStore } from '../../src/storage/types.js'
+import { openStateStore, type StateStoreOptions } from '../../src/storage/state/state-store.js'
+import type { DbPut, ScrubStatus, StateBatch, StateDamage, StateDb, StateStore } from '../../src/storage/types.js'
 import { MemoryStateDb } from '../../src/testing/state-db.js'
 import { RANGE } from './state-model.js'
 import { Steps, seededRandom } from './steps.js'
 
 const storage = 3 as StorageId
+const OPENING = { disk: 'test', marker: 0, suspect: false }
 const ALL = { start: '' as Key, end: null }
+const PAGE = { storage, span: ALL, at: 9 as Version, reverse: false, limit: 10, bytesMax: 1 << 20, keysOnly: false }
 const text = (found: Stored | null | undefined): string | null | undefined =>
   found?.value ? Buffer.from(found.value).toString() : found && null
 
@@ -84,8 +86,38 @@ class Watched implements StateDb {
     })
   }
 
-  sync(done: (error: Error | null) => void): void {
-    this.inner.sync((error) => done(this.failure ?? error))
+  sync(done: (error: Error | null, marker: number) => void): void {
+    this.inner.sync((error, marker) => done(this.failure ?? error, marker))
+  }
+
+  remove(keys: readonly Uint8Array[], done: (error: Error | null) => void): void {
+    this.inner.remove(keys, (error) => done(this.failure ?? error))
+  }
+
+  get marker(): number {
+    return this.inner.marker
+  }
+
+  get isBusy(): boolean {
+    return this.inner.isBusy
+  }
+
+  get scrub(): ScrubStatus {
+    return this.inner.scrub
+  }
+
+  onDamage: (damage: StateDamage) => void = () => {}
+
+  reopen(done: (error: Error | null) => void): void {
+    this.inner.reopen(done)
+  }
+
+  markDamaged(damage: StateDamage, done: (error: Error | null) => void): void {
+    this.inner.markDamaged(damage, done)
+  }
+
+  healed(what: { storage: StorageId } | { journal: RangeId }): void {
+    this.inner.healed(what)
   }
 
   close(): Promise<void> {
@@ -95,8 +127,17 @@ class Watched implements StateDb {
 
 class Fatal extends Error {}
 
-function openWith(db: StateDb, cacheBytes = 0): StateStore {
+function openWith(
+  db: StateDb,
+  {
+    cacheBytes = 0,
+    clock = new Steps().clock,
+    onDamage = () => {},
+  }: Partial<Pick<StateStoreOptions, 'cacheBytes' | 'clock' | 'onDamage'>> = {},
+): StateStore {
   return openStateStore({
+    clock,
+    onDamage,
     db,
     cacheBytes,
     cacheValueBytesMax: 100,
@@ -119,8 +160,8 @@ describe('the state store', () => {
 
   function fetched(key: string, upTo = Number.MAX_SAFE_INTEGER): Stored | null | undefined {
     let answer: Stored | null | undefined
-    store.fetch([{ storage, key, upTo: upTo as Version }], ([found]) => {
-      answer = found
+    store.fetch([{ storage, key, upTo: upTo as Version }], (found) => {
+      answer = found?.[0]
     })
     steps.runAll()
     return answer
@@ -131,7 +172,7 @@ describe('the state store', () => {
     const at = page.at as Version
     const { reverse = false, limit = 10 } = page
     store.scan({ storage, span: ALL, at, reverse, limit, bytesMax: 1 << 20, keysOnly: false }, (rows, more) => {
-      answer = { rows, more }
+      answer = { rows: rows!, more }
     })
     steps.runAll()
     return answer!
@@ -172,13 +213,13 @@ describe('the state store', () => {
   })
 
   test('a read begun before a write does not put the older value into the cache', () => {
-    store = openWith(db, 32 + 60)
+    store = openWith(db, { cacheBytes: 32 + 60 })
     store.write(batchOf('a', 1, 'old'), 0)
     steps.runAll()
     store.write(batchOf('other', 2, 'evicts a'), 0)
     steps.runAll()
     const answers: (string | null | undefined)[] = []
-    store.fetch([{ storage, key: 'a', upTo: 2 as Version }], ([found]) => answers.push(text(found)))
+    store.fetch([{ storage, key: 'a', upTo: 2 as Version }], (found) => answers.push(text(found![0])))
     store.write(batchOf('a', 3, 'new'), 0)
     store.write(batchOf('other', 4, 'evicts a again'), 0)
     steps.runAll()
@@ -189,7 +230,7 @@ describe('the state store', () => {
   })
 
   test('a value too large for the cache is found in the overlay, then in the database', () => {
-    store = openWith(db, 10_000)
+    store = openWith(db, { cacheBytes: 10_000 })
     store.write(batchOf('a', 1, 'small'), 0)
     store.write(batchOf('a', 2, 'x'.repeat(101)), 1)
     expect(text(store.peek({ storage, key: 'a' }))).toHaveLength(101)
@@ -200,7 +241,7 @@ describe('the state store', () => {
   })
 
   test('an absent key that was looked up is known to be absent until it is written', () => {
-    store = openWith(db, 10_000)
+    store = openWith(db, { cacheBytes: 10_000 })
     expect(store.peek({ storage, key: 'a' })).toBeUndefined()
     expect(fetched('a')).toBeNull()
     expect(store.peek({ storage, key: 'a' })).toBeNull()
@@ -250,7 +291,8 @@ describe('the state store', () => {
             bytesMax: 1 << 20,
             keysOnly: false,
           },
-          (rows, cut) => {
+          (page, cut) => {
+            const rows = page!
             expect(rows.length).toBe(Math.min(limit, expected.length - found.length))
             found.push(...rows.map((row) => row.key))
             start = `${rows.at(-1)?.key}\0` as Key
@@ -267,24 +309,43 @@ describe('the state store', () => {
     ['the value', (put: DbPut): DbPut => ({ ...put, value: flipped(put.value, put.value.length - 5) })],
     ['the checksum', (put: DbPut): DbPut => ({ ...put, value: flipped(put.value, put.value.length - 1) })],
     ['the version in the key', (put: DbPut): DbPut => ({ ...put, key: flipped(put.key, put.key.length - 1) })],
-  ])('a flipped byte in %s is never served: fetch, scan and journal name it and stop the node', (_where, damage) => {
-    store.write(batchOf('a', 1, 'x'), 0)
-    steps.runAll()
-    db.damage = damage
-    const answered: unknown[] = []
-    store.fetch([{ storage, key: 'a', upTo: 9 as Version }], (found) => answered.push(found))
-    expect(() => steps.runAll()).toThrow(/DamagedError/)
-    for (const reverse of [false, true]) {
-      expect(() => scanned({ at: 9, reverse })).toThrow(/DamagedError/)
-    }
-    store.journal(
-      { range: RANGE, from: 0 as Version, to: 9 as Version },
-      (record) => answered.push(record),
-      () => {},
-    )
-    expect(() => steps.runAll()).toThrow(/DamagedError/)
-    expect(answered).toEqual([])
-  })
+  ])(
+    'a flipped byte in %s is never served: fetch, scan, snapshot and journal answer nothing and tell it',
+    (_where, damage) => {
+      const told: StateDamage[] = []
+      store = openWith(db, { clock: steps.clock, onDamage: (found) => told.push(found) })
+      store.write(batchOf('a', 1, 'x'), 0)
+      steps.runAll()
+      db.damage = damage
+      const answered: unknown[] = []
+      const answer = (found: unknown): void => void answered.push(found)
+      store.fetch([{ storage, key: 'a', upTo: 9 as Version }], answer)
+      for (const reverse of [false, true]) {
+        store.scan({ ...PAGE, at: 9 as Version, reverse }, answer)
+      }
+      store.readSnapshot({ storage, span: ALL, after: null, upTo: 9 as Version, bytesMax: 999 }, answer)
+      store.digest({ storage, span: ALL, at: 9 as Version }, answer)
+      store.journal({ range: RANGE, from: 0 as Version, to: 9 as Version }, answer, answer)
+      store.readJournal({ range: RANGE, from: 0 as Version, to: 9 as Version, bytesMax: 999 }, answer)
+      steps.runAll()
+      expect(answered.filter((found) => found !== null && found !== false)).toEqual([])
+      expect(answered).toHaveLength(7)
+      // Once for each place, and on record for the next opening.
+      expect(told.map(({ storages, journals }) => ({ storages, journals }))).toEqual([
+        { storages: [storage], journals: [] },
+        { storages: [], journals: [RANGE] },
+      ])
+      expect((db.inner as MemoryStateDb).open({ disk: 'd', marker: 0 })).toMatchObject({
+        kind: 'damaged',
+        damage: { storages: [storage], journals: [RANGE] },
+      })
+      store.healedJournal(RANGE)
+      db.damage = null
+      store.dropStorage(storage)
+      steps.runAll()
+      expect((db.inner as MemoryStateDb).open({ disk: 'd', marker: 0 })).toEqual({ kind: 'whole' })
+    },
+  )
 
   test('a record of an unknown format stops the node by name', () => {
     const unknown = Buffer.from('01020000cafe', 'hex')
@@ -301,14 +362,15 @@ describe('the state store', () => {
     expect(() => steps.runAll()).toThrow(/writing .*disk full/)
     store = openWith(db)
     store.fetch([{ storage, key: 'a', upTo: 1 as Version }], () => {})
-    expect(() => steps.runAll()).toThrow(/reading .*disk full/)
+    expect(() => steps.runAll()).toThrow(/read of .*disk full/)
     store.sync(() => {})
-    expect(() => steps.runAll()).toThrow(/syncing .*disk full/)
+    expect(() => steps.runAll()).toThrow(/writing .*disk full/)
+    store = openWith(db)
     expect(() => scanned({ at: 1 })).toThrow(/scan .*disk full/)
   })
 
   test('a value is not kept alive by, nor changed with, the memory it came in', () => {
-    store = openWith(db, 10_000)
+    store = openWith(db, { cacheBytes: 10_000 })
     const batch = batchOf('a', 1, 'x'.repeat(50))
     store.write(batch, 1)
     batch.records[0]!.record.value!.fill(0)
@@ -355,36 +417,36 @@ describe('the state store over LevelDB', () => {
   afterEach(() => rm(directory, { recursive: true, force: true }))
 
   test('what was written is found again after a sync and a new start, by both views and in the journal', async () => {
-    let store = openWith(await openLevelDb(directory), 10_000)
+    let store = openWith((await openStateDb(directory, OPENING)).db, { cacheBytes: 10_000 })
     store.write(batchOf('a', 1, 'first'), 0)
     store.write(batchOf('a', 2, 'second'), 0)
     store.write(batchOf('b', 3, null), 0)
     await new Promise<void>((resolve) => store.sync(resolve))
     await store.close()
-    store = openWith(await openLevelDb(directory), 10_000)
+    store = openWith((await openStateDb(directory, OPENING)).db, { cacheBytes: 10_000 })
     const lookups = [
       ['a', 1],
       ['a', 9],
       ['b', 9],
       ['c', 9],
     ] as const
-    const found = await new Promise<readonly (Stored | null)[]>((resolve) =>
+    const found = await new Promise<readonly (Stored | null)[] | null>((resolve) =>
       store.fetch(
         lookups.map(([key, upTo]) => ({ storage, key, upTo: upTo as Version })),
         resolve,
       ),
     )
-    expect(found.map(text)).toEqual(['first', 'second', null, null])
-    expect(found[2]?.version).toBe(3)
+    expect(found!.map(text)).toEqual(['first', 'second', null, null])
+    expect(found![2]?.version).toBe(3)
     const page = { storage, span: ALL, at: 1 as Version, reverse: false, limit: 9, bytesMax: 999, keysOnly: false }
-    const rows = await new Promise<readonly Row[]>((resolve) => store.scan(page, resolve))
-    expect(rows.map(text)).toEqual(['first'])
+    const rows = await new Promise<readonly Row[] | null>((resolve) => store.scan(page, resolve))
+    expect(rows!.map(text)).toEqual(['first'])
     const timestamps: number[] = []
     await new Promise<void>((resolve) =>
       store.journal(
         { range: RANGE, from: 1 as Version, to: 3 as Version },
         ({ timestamp }) => timestamps.push(timestamp),
-        resolve,
+        () => resolve(),
       ),
     )
     expect(timestamps).toEqual([2, 3])

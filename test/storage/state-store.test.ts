@@ -142,6 +142,10 @@ class Twin {
       db: this.#db,
       cacheBytes: this.#cacheBytes,
       cacheValueBytesMax: 50,
+      clock: this.#steps.clock,
+      onDamage: ({ what }) => {
+        throw new Error(what)
+      },
       logger: silentLogger,
       fatal: (reason) => {
         throw new Error(reason)
@@ -195,7 +199,7 @@ class Twin {
     const expected = lookups.map((lookup) => this.model.latest(lookup, this.#applied))
     this.#store.fetch(
       lookups,
-      this.#asked((found: readonly (Stored | null)[]) => expect(found.map(plain)).toEqual(expected)),
+      this.#asked((found: readonly (Stored | null)[] | null) => expect(found!.map(plain)).toEqual(expected)),
     )
   }
 
@@ -217,7 +221,8 @@ class Twin {
     const expected = this.model.scan(page, this.#applied)
     this.#store.scan(
       page,
-      this.#asked((rows: readonly Row[], more: boolean) => {
+      this.#asked((found: readonly Row[] | null, more: boolean) => {
+        const rows = found!
         const cut = pageOf(expected, page)
         expect(rows.map((row) => ({ ...row, value: new Uint8Array(row.value) }))).toEqual(cut)
         if (cut.length < expected.length || cut.length < limit) expect(more).toBe(cut.length < expected.length)

@@ -8,6 +8,19 @@ export class Steps {
     this.#waiting.sort((a, b) => a.atMs - b.atMs)
   }
 
+  /** The timers of a Clock. */
+  readonly clock = {
+    setTimer: (delayMs: number, action: () => void): (() => void) => {
+      let cancelled = false
+      this.schedule(delayMs, () => {
+        if (!cancelled) action()
+      })
+      return () => {
+        cancelled = true
+      }
+    },
+  }
+
   /** Runs one. False: nothing waits. */
   step(): boolean {
     const next = this.#waiting.shift()

@@ -177,7 +177,15 @@ export class Bench {
       }
     })
     const cacheBytes = this.#options.cacheBytes ?? 64 * 1024
-    const state = openStateStore({ db: this.#db, cacheBytes, cacheValueBytesMax: 1_024, fatal, logger: silentLogger })
+    const state = openStateStore({
+      db: this.#db,
+      cacheBytes,
+      cacheValueBytesMax: 1_024,
+      clock: process.clock,
+      onDamage: ({ what }) => this.failures.push(what),
+      fatal,
+      logger: silentLogger,
+    })
     const { onApplied, stateSyncEveryBytes = 1_000_000_000 } = this.#options
     const store = new Store({
       cluster: '0'.repeat(32) as ClusterId,

@@ -80,15 +80,15 @@ describe('reads that memory cannot answer', () => {
     const disk = new Disk()
     const cold = new ColdReads(disk, 1_000_000)
     const ended: string[] = []
-    let found: readonly (Stored | null)[] | null = null
+    let found: readonly (Stored | null)[] = []
     cold.fetch(lookups(1_000), (all) => {
-      found = all
+      if (typeof all !== 'string') found = all
       ended.push('many')
     })
     cold.fetch(lookups(1), () => ended.push('one'))
     disk.run()
     expect(ended).toEqual(['one', 'many'])
-    expect(found!.map((each) => each?.version)).toEqual(Array.from({ length: 1_000 }, (_, i) => i + 1))
+    expect(found.map((each) => each?.version)).toEqual(Array.from({ length: 1_000 }, (_, i) => i + 1))
     expect(disk.most).toBeLessThanOrEqual(COLD_READS_OPEN_MAX)
   })
 
@@ -96,11 +96,11 @@ describe('reads that memory cannot answer', () => {
     const disk = new Disk(1_000)
     const cold = new ColdReads(disk, 40_000)
     const answers: unknown[] = []
-    cold.fetch(lookups(40), (found) => answers.push(found?.length))
+    cold.fetch(lookups(40), (found) => answers.push(found.length))
     cold.fetch(lookups(1_000), (found) => answers.push(found))
-    cold.fetch(lookups(1), (found) => answers.push(found?.length))
+    cold.fetch(lookups(1), (found) => answers.push(found.length))
     disk.run()
-    expect(answers).toEqual([1, 40, null])
+    expect(answers).toEqual([1, 40, 'too large'])
     expect([disk.open, disk.prepared]).toEqual([0, 0])
   })
 

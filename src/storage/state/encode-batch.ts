@@ -14,9 +14,9 @@ export interface EncodedBatch {
 
 /**
  * Encodes a batch once, all its records into one piece of memory, and enters them into the overlay with values that are
- * views of it: so no record keeps the entry alive that it came with.
+ * views of it: so no record keeps the entry alive that it came with. Overlay null: nobody reads them before LevelDB has them.
  */
-export function encodeBatch(batch: StateBatch, overlay: Overlay): EncodedBatch {
+export function encodeBatch(batch: StateBatch, overlay: Overlay | null): EncodedBatch {
   let bytes = 0
   for (const { record } of batch.records) bytes += recordKeyLength(record.key) + recordValueLength(record)
   const slab = Buffer.allocUnsafeSlow(bytes)
@@ -29,7 +29,7 @@ export function encodeBatch(batch: StateBatch, overlay: Overlay): EncodedBatch {
     puts.push({ key: slab.subarray(keyAt, valueAt), value: slab.subarray(valueAt, end) })
     const from = valueAt + VALUE_HEAD_BYTES
     const value = record.value === null ? null : slab.subarray(from, from + record.value.length)
-    records.push(overlay.add(storage, record, value))
+    if (overlay !== null) records.push(overlay.add(storage, record, value))
     keyAt = end
   }
   for (const { range, record } of batch.journals) {

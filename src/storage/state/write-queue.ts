@@ -1,6 +1,6 @@
 import { assert } from '../../base/assert.js'
-import type { Fatal } from '../../base/ports.js'
 import type { DbPut, StateDb } from '../types.js'
+import type { DbWriter } from './db-writer.js'
 import type { EncodedBatch } from './encode-batch.js'
 import type { OverlayRecord } from './overlay.js'
 
@@ -24,22 +24,32 @@ interface Barrier {
  */
 export class WriteQueue {
   readonly #db: StateDb
-  readonly #fatal: Fatal
+  readonly #writer: DbWriter
   readonly #flushed: (record: OverlayRecord) => void
   #waiting: Waiting[] = []
   #barriers: Barrier[] = []
+  #between: ((release: () => void) => void)[] = []
+  /** What goes between has had its turn since the last batch. */
+  #wasBetween = false
   #durable = 0
   #inFlight = false
   #closed = false
-  #whenIdle: (() => void) | null = null
   /** Batches ever taken, and of them those in LevelDB. */
   #written = 0
   #done = 0
   #bytes = 0
 
-  constructor({ db, fatal, flushed }: { db: StateDb; fatal: Fatal; flushed: (record: OverlayRecord) => void }) {
+  constructor({
+    db,
+    writer,
+    flushed,
+  }: {
+    db: StateDb
+    writer: DbWriter
+    flushed: (record: OverlayRecord) => void
+  }) {
     this.#db = db
-    this.#fatal = fatal
+    this.#writer = writer
     this.#flushed = flushed
   }
 
@@ -67,27 +77,47 @@ export class WriteQueue {
     else this.#barriers.push({ written: this.#written, passed })
   }
 
+  /** Runs `action` while no batch is in flight, and lets none go before it calls `release`; batches and these take turns. */
+  between(action: (release: () => void) => void): void {
+    if (this.#closed) return
+    this.#between.push(action)
+    this.#maybeFlush()
+  }
+
   /** What is not in LevelDB by then stays out of it: the log has it. */
-  close(): Promise<void> {
+  close(): void {
     this.#closed = true
-    if (!this.#inFlight) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#whenIdle = resolve
+  }
+
+  #maybeFlush(): void {
+    if (this.#inFlight || this.#closed) return
+    if (this.#between.length > 0 && !this.#wasBetween) return this.#goBetween()
+    const taken = this.#take()
+    if (taken.length > 0) return this.#flush(taken)
+    if (this.#between.length > 0) this.#goBetween()
+  }
+
+  #flush(taken: readonly EncodedBatch[]): void {
+    this.#inFlight = true
+    this.#wasBetween = false
+    const puts: DbPut[] = taken.length === 1 ? taken[0]!.puts : taken.flatMap((batch) => batch.puts)
+    this.#writer.attempt({
+      alone: false,
+      write: (done) => this.#db.batch(puts, done),
+      done: () => {
+        this.#inFlight = false
+        this.#finish(taken)
+      },
     })
   }
 
-  #maybeFlush(): boolean {
-    if (this.#inFlight || this.#closed) return false
-    const taken = this.#take()
-    if (taken.length === 0) return false
+  #goBetween(): void {
     this.#inFlight = true
-    const puts: DbPut[] = taken.length === 1 ? taken[0]!.puts : taken.flatMap((batch) => batch.puts)
-    this.#db.batch(puts, (error) => {
+    this.#wasBetween = true
+    this.#between.shift()!(() => {
       this.#inFlight = false
-      if (error !== null) this.#fatal(`writing to the state database failed: ${error.message}`, error)
-      this.#finish(taken)
+      this.#maybeFlush()
     })
-    return true
   }
 
   /** The oldest waiting batches whose log batches are durable. */
@@ -109,8 +139,6 @@ export class WriteQueue {
       this.#bytes -= batch.bytes
       this.#done++
     }
-    this.#whenIdle?.()
-    if (this.#closed) return
     this.#maybeFlush()
     while (this.#barriers.length > 0 && this.#barriers[0]!.written <= this.#done) this.#barriers.shift()!.passed()
   }

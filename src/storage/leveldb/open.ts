@@ -1,0 +1,106 @@
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { type Logger, silentLogger } from '../../base/ports.js'
+import type { OpenedStateDb } from '../types.js'
+import { DamageFile } from './damage-file.js'
+import { type Level, LevelDb, openLevel, WRITE_BUFFER_BYTES } from './database.js'
+import { MARKERS_END, markerKey, tokenKey, tokenOf } from './own-keys.js'
+import { type LevelSyncer, realSyncer, syncDirectory, syncLogFiles } from './sync-files.js'
+
+export interface OpenStateDbOptions {
+  /** Names this data directory; the same that our log carries. A state database with another one is not ours. Empty: not known yet. */
+  readonly disk: string
+  /** Number of the last state sync that our log knows of; 0: none. An older state is not ours either. */
+  readonly marker: number
+  /** The last process ended in a way that damaged files explain (SIGBUS): all of them are checked before anything is read. */
+  readonly suspect: boolean
+  readonly logger?: Logger
+  /** Default 16 MiB. */
+  readonly writeBufferBytes?: number
+  /** For tests. */
+  readonly syncer?: LevelSyncer
+}
+
+/**
+ * Opens the state database in `directory`, made if there is none. One that has lost what a sync made durable is put aside
+ * (`<directory>.lost`, which replaces an older one) and made anew, empty: the verdict says so. Throws what LevelDB says if it
+ * cannot be opened for another reason (locked, no room, no permission).
+ */
+export async function openStateDb(directory: string, options: OpenStateDbOptions): Promise<OpenedStateDb> {
+  const opening = new Opening(directory, options)
+  const found = await opening.open()
+  if (typeof found !== 'string') return found
+  const { logger = silentLogger } = options
+  logger.log('error', `the state is lost, its files are put aside as ${directory}.lost: ${found}`)
+  await putAside(directory)
+  const fresh = await new Opening(directory, { ...options, marker: 0 }).open()
+  if (typeof fresh === 'string') throw new Error(`a new state database is refused: ${fresh}`)
+  return { db: fresh.db, verdict: { kind: 'lost', what: found } }
+}
+
+class Opening {
+  readonly #directory: string
+  readonly #options: OpenStateDbOptions
+  readonly #syncer: LevelSyncer
+  readonly #writeBufferBytes: number
+
+  constructor(directory: string, options: OpenStateDbOptions) {
+    this.#directory = directory
+    this.#options = options
+    this.#syncer = options.syncer ?? realSyncer
+    this.#writeBufferBytes = options.writeBufferBytes ?? WRITE_BUFFER_BYTES
+  }
+
+  /** A text says why what was there is lost. */
+  async open(): Promise<OpenedStateDb | string> {
+    const directory = this.#directory
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    const damageFile = await DamageFile.open(directory)
+    const { damage } = damageFile
+    if (damage !== null && (damage.storages === 'all' || damage.journals === 'all')) return damage.what
+    let level: Level
+    try {
+      level = await openLevel(directory, this.#writeBufferBytes)
+    } catch (error) {
+      const { cause } = error as Error
+      if ((cause as NodeJS.ErrnoException | undefined)?.code === 'LEVEL_CORRUPTION') return (cause as Error).message
+      throw error
+    }
+    const refusal = await this.#identify(level)
+    if (refusal !== null) {
+      await level.close()
+      return refusal
+    }
+    const db = await LevelDb.of({
+      directory,
+      level,
+      writeBufferBytes: this.#writeBufferBytes,
+      syncer: this.#syncer,
+      damageFile,
+      check: () => Promise.resolve(),
+    })
+    return { db, verdict: damage === null ? { kind: 'whole' } : { kind: 'damaged', damage } }
+  }
+
+  async #identify(level: Level): Promise<string | null> {
+    const { disk, marker } = this.#options
+    const tokens = (await level.keys({ gte: MARKERS_END }).all()).map(tokenOf)
+    if (disk !== '' && tokens.length > 0 && !tokens.includes(disk))
+      return `it belongs to disk ${tokens.join()}, not to ${disk}`
+    if (marker > 0) {
+      const [found] = await level.getMany([markerKey(marker)])
+      if (found === undefined) return `it does not hold the state as of sync ${marker}`
+    }
+    if (tokens.length > 0 || disk === '') return null
+    await level.batch([{ type: 'put', key: tokenKey(disk), value: new Uint8Array() }])
+    await syncLogFiles(this.#directory, this.#syncer)
+    return null
+  }
+}
+
+async function putAside(directory: string): Promise<void> {
+  const aside = `${directory}.lost`
+  await rm(aside, { recursive: true, force: true })
+  await rename(directory, aside)
+  await syncDirectory(dirname(directory))
+}

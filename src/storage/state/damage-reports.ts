@@ -1,0 +1,45 @@
+import type { RangeId, StorageId } from '../../base/ids.js'
+import type { Logger } from '../../base/ports.js'
+import type { StateDamage, StateDb } from '../types.js'
+
+/**
+ * Tells damage once for each place, however many reads meet it, and has it kept on record: a compaction copies damaged blocks under new,
+ * right checksums, and a start after that would find nothing.
+ */
+export class DamageReports {
+  readonly #db: StateDb
+  readonly #onDamage: (damage: StateDamage) => void
+  readonly #logger: Logger
+  readonly #storages = new Set<StorageId | 'all'>()
+  readonly #journals = new Set<RangeId | 'all'>()
+
+  constructor(parts: { db: StateDb; onDamage: (damage: StateDamage) => void; logger: Logger }) {
+    this.#db = parts.db
+    this.#onDamage = parts.onDamage
+    this.#logger = parts.logger
+  }
+
+  report({ what, ...told }: StateDamage): void {
+    const storages = unknown(told.storages, this.#storages)
+    const journals = unknown(told.journals, this.#journals)
+    if (storages.length === 0 && journals.length === 0) return
+    const damage: StateDamage = { what, storages, journals }
+    this.#logger.log('error', `the state is damaged: ${what}`, { storages, journals })
+    this.#db.markDamaged(damage, (error) => {
+      if (error !== null) this.#logger.log('error', `damage could not be put on record: ${error.message}`)
+    })
+    this.#onDamage(damage)
+  }
+
+  /** Damage found there from now on is news. */
+  forget(what: { storage: StorageId } | { journal: RangeId }): void {
+    if ('storage' in what) this.#storages.delete(what.storage)
+    else this.#journals.delete(what.journal)
+  }
+}
+
+function unknown<T>(told: readonly T[] | 'all', known: Set<T | 'all'>): readonly T[] | 'all' {
+  const fresh = (told === 'all' ? ['all' as const] : told).filter((each) => !known.has('all') && !known.has(each))
+  for (const each of fresh) known.add(each)
+  return told === 'all' && fresh.length > 0 ? 'all' : (fresh as T[])
+}

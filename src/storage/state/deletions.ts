@@ -1,0 +1,52 @@
+import type { Clock } from '../../base/ports.js'
+import type { StateDb } from '../types.js'
+import type { DbWriter } from './db-writer.js'
+import type { WriteQueue } from './write-queue.js'
+
+/** How long a delete waits where LevelDB is busy with compactions: it would stall, and with it the reads that wait for it. */
+const BUSY_RETRY_MS = 100
+
+/** The only way to a delete: between two batches, behind the read barrier, and not while LevelDB is busy. */
+export class Deletions {
+  readonly #db: StateDb
+  readonly #queue: WriteQueue
+  readonly #writer: DbWriter
+  readonly #clock: Pick<Clock, 'setTimer'>
+  #closed = false
+
+  constructor(parts: { db: StateDb; queue: WriteQueue; writer: DbWriter; clock: Pick<Clock, 'setTimer'> }) {
+    this.#db = parts.db
+    this.#queue = parts.queue
+    this.#writer = parts.writer
+    this.#clock = parts.clock
+  }
+
+  /** `done` comes later, never in this call. */
+  remove(keys: readonly Uint8Array[], done: () => void): void {
+    this.#queue.between((release) => {
+      if (this.#db.isBusy) {
+        release()
+        this.later(BUSY_RETRY_MS, () => this.remove(keys, done))
+        return
+      }
+      this.#writer.attempt({
+        alone: true,
+        write: (written) => this.#db.remove(keys, written),
+        done: () => {
+          release()
+          done()
+        },
+      })
+    })
+  }
+
+  later(delayMs: number, action: () => void): void {
+    this.#clock.setTimer(delayMs, () => {
+      if (!this.#closed) action()
+    })
+  }
+
+  close(): void {
+    this.#closed = true
+  }
+}
