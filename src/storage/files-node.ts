@@ -1,5 +1,5 @@
 import { readSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type Metrics, silentMetrics } from '../base/ports.js'
 import { SyncThread } from './sync-thread.js'
@@ -40,6 +40,7 @@ class NodeFiles implements Files {
   }
 
   async createLogFile(path: string, size: number): Promise<LogFile> {
+    await this.#requireRoom(dirname(path), size)
     const temporary = `${this.#path(path)}.tmp`
     const handle = await open(temporary, 'w+', 0o600)
     try {
@@ -48,6 +49,8 @@ class NodeFiles implements Files {
       await this.syncDirectory(dirname(path))
     } catch (error) {
       await handle.close()
+      // What was filled takes the room that others may still need.
+      await rm(temporary, { force: true })
       throw error
     }
     return new NodeLogFile({ handle, size, thread: this.#thread, metrics: this.#metrics })
@@ -92,6 +95,15 @@ class NodeFiles implements Files {
 
   async close(): Promise<void> {
     await this.#thread.close()
+  }
+
+  /** Asked first: to find out by filling the disk would take the last room from everybody else, again at every try. */
+  async #requireRoom(directory: string, bytes: number): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#path(directory))
+    if (bavail * bsize >= bytes) return
+    throw Object.assign(new Error(`ENOSPC: no space left on device, ${bytes} bytes in ${directory}`), {
+      code: 'ENOSPC',
+    })
   }
 
   #path(path: string): string {

@@ -39,6 +39,9 @@ export class MemoryFiles implements Files {
    */
   failure: Error | null = null
 
+  /** While set there is no room: no log file can be made, and those that are there can be written. */
+  isFull = false
+
   constructor(options: MemoryFilesOptions) {
     this.#options = options
   }
@@ -116,6 +119,7 @@ export class MemoryFiles implements Files {
   async createLogFile(path: string, size: number): Promise<LogFile> {
     await this.#later(this.#syncLatencyMs())
     if (this.failure !== null) throw this.failure
+    if (this.isFull) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
     this.put(path, new Uint8Array(size))
     return this.openLogFile(path)
   }

@@ -69,7 +69,15 @@ export function hardStateItem(range: number, state: HardState): LogItem {
   return { kind: 'hardState', range: rangeId(range), hardState: state }
 }
 
-export function checkpoint(range: number, truncated: { index: number; term: number }): Checkpoint {
+export function tombstoneItem(range: number, lowest: number): LogItem {
+  return { kind: 'tombstone', range: rangeId(range), lowest: lowest as ReplicaId }
+}
+
+export function repairItem(range: number, repaired: Entry): LogItem {
+  return { kind: 'repair', range: rangeId(range), entry: repaired }
+}
+
+export function checkpoint(range: number, truncated: { index: number; term: number }, replica = 1): Checkpoint {
   const place = { index: truncated.index as LogIndex, term: truncated.term as Term }
   const start = '\u0000\u0000\u0000\u0001\u00ff\u0000é' as Key
   const descriptor = {
@@ -83,7 +91,7 @@ export function checkpoint(range: number, truncated: { index: number; term: numb
   const clock = (2 ** 52 + truncated.index) as Version
   const lineage = [{ range: rangeId(range), to: clock }]
   return {
-    replica: 1 as ReplicaId,
+    replica: replica as ReplicaId,
     applied: place,
     bookkeeping: {
       descriptor,
@@ -99,8 +107,8 @@ export function checkpoint(range: number, truncated: { index: number; term: numb
   }
 }
 
-export function checkpointItem(range: number, truncated: { index: number; term: number }): LogItem {
-  return { kind: 'checkpoint', range: rangeId(range), checkpoint: checkpoint(range, truncated) }
+export function checkpointItem(range: number, truncated: { index: number; term: number }, replica = 1): LogItem {
+  return { kind: 'checkpoint', range: rangeId(range), checkpoint: checkpoint(range, truncated, replica) }
 }
 
 export function nodeItem(node: { nextStorage?: number; disk?: string; boot?: number; stateMarker?: number }): LogItem {

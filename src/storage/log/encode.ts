@@ -1,11 +1,8 @@
 import { assert } from '../../base/assert.js'
 import {
-  BACK,
   BLOCK_BYTES,
-  checksum,
   dataView,
   FILLER,
-  FRONT,
   HEADER_BYTES,
   isSparse,
   RECORD_HEADER_BYTES,
@@ -14,7 +11,7 @@ import {
   roundUp,
   SECTOR_BYTES,
   SPARSE_RUN_BYTES,
-  writeHeader,
+  writeHeaders,
   writeRow,
 } from './layout.js'
 import type { LogRecord } from './records.js'
@@ -70,13 +67,7 @@ export class BatchEncoder {
   seal(batch: EncodedBatch, place: BatchPlace): Uint8Array {
     const { length, recordsEnd, backAt, sparseRuns } = batch
     const rows = batch.records.length
-    const frontEnd = HEADER_BYTES + rows * ROW_BYTES
-    const backEnd = backAt + frontEnd + sparseRuns * SPARSE_RUN_BYTES
-    const common = { ...place, length, rows, recordsEnd, backAt, sparseRuns }
-    const frontCrc = checksum(this.#staging, HEADER_BYTES, frontEnd)
-    writeHeader(this.#view, 0, { ...common, copy: FRONT, contentsCrc: frontCrc })
-    const backCrc = checksum(this.#staging, backAt + HEADER_BYTES, backEnd)
-    writeHeader(this.#view, backAt, { ...common, copy: BACK, contentsCrc: backCrc })
+    writeHeaders(this.#staging, this.#view, { ...place, length, rows, recordsEnd, backAt, sparseRuns })
     return this.#staging.subarray(0, length)
   }
 

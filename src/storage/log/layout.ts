@@ -78,7 +78,7 @@ export function roundUp(value: number, step: number): number {
   return Math.ceil(value / step) * step
 }
 
-export function writeHeader(view: DataView, at: number, header: BatchHeader): void {
+function writeHeader(view: DataView, at: number, header: BatchHeader): void {
   view.setUint32(at, MAGIC, true)
   view.setUint16(at + 4, LOG_FORMAT, true)
   view.setUint8(at + 6, header.copy)
@@ -146,6 +146,20 @@ export function readRow(view: DataView, at: number): PlacedRow {
     term: getU64(view, at + 24),
     timestamp: getU64(view, at + 32),
   }
+}
+
+/** Writes both headers of a batch at the front of `bytes`, whose tables stand already. */
+export function writeHeaders(
+  bytes: Uint8Array,
+  view: DataView,
+  header: Omit<BatchHeader, 'copy' | 'contentsCrc'>,
+): void {
+  const { rows, backAt, sparseRuns } = header
+  const frontEnd = HEADER_BYTES + rows * ROW_BYTES
+  const frontCrc = checksum(bytes, HEADER_BYTES, frontEnd)
+  writeHeader(view, 0, { ...header, copy: FRONT, contentsCrc: frontCrc })
+  const backCrc = checksum(bytes, backAt + HEADER_BYTES, backAt + frontEnd + sparseRuns * SPARSE_RUN_BYTES)
+  writeHeader(view, backAt, { ...header, copy: BACK, contentsCrc: backCrc })
 }
 
 /** Of a record at `at`: everything behind the checksum itself. */

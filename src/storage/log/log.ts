@@ -3,7 +3,9 @@ import type { LogIndex, RangeId, ReplicaId } from '../../base/ids.js'
 import type { LogReader } from '../../raft/types.js'
 import type { LogItem, NodeLog, NodeRecord, RecoveredRange } from '../types.js'
 import { admit } from './admission.js'
+import { Carrier } from './carry.js'
 import { BatchEncoder, type EncodedBatch } from './encode.js'
+import { BLOCK_BYTES, RECORD_HEADER_BYTES, ROW_BYTES, roundUp } from './layout.js'
 import type { LogContents } from './ranges.js'
 import { RangeReader } from './reader.js'
 import type { LogRecord } from './records.js'
@@ -21,15 +23,21 @@ export async function openNodeLog(options: LogOptions): Promise<NodeLog> {
   return new SegmentedLog(options, await recover(options))
 }
 
+/** A segment is at least this many times its head. */
+const HEAD_SHARE = 4
+
 class SegmentedLog implements NodeLog {
   readonly recovered: ReadonlyMap<RangeId, RecoveredRange>
   readonly #options: LogOptions
   readonly #contents: LogContents
   readonly #segments: Segments
   readonly #encoder = new BatchEncoder()
+  readonly #carrier: Carrier
   #number: number
   #at: number
   #appendedBytes = 0
+  /** What the head of the newest segment took. */
+  #headBytes = 0
   #isOpen = true
   /** Null: no append is under way. */
   #appendingSinceMs: number | null = null
@@ -41,6 +49,11 @@ class SegmentedLog implements NodeLog {
     this.#number = nextNumber
     this.#at = nextAt
     this.recovered = contents.recovered()
+    this.#carrier = new Carrier({
+      contents,
+      segmentBytes: options.segmentBytes,
+      read: (range, bounds) => this.reader(range).entries({ ...bounds, bytesMax: Number.MAX_SAFE_INTEGER }),
+    })
     this.#free()
   }
 
@@ -78,8 +91,9 @@ class SegmentedLog implements NodeLog {
       this.#isOpen && this.#appendingSinceMs === null,
       'an append to a log that is closed or still busy with another',
     )
-    const records = admit(items, this.#contents)
+    const admitted = admit(items, this.#contents)
     this.#appendingSinceMs = this.#options.clock.monotonicMs()
+    const records = [...this.#carried(), ...admitted]
     const batch = this.#encoder.encode(records)
     const { current } = this.#segments
     if (this.#at + batch.length <= current.bytes) return this.#write(current, batch, done)
@@ -104,10 +118,18 @@ class SegmentedLog implements NodeLog {
     await this.#segments.close()
   }
 
+  /** A disk without room has none for copies either. */
+  #carried(): LogRecord[] {
+    const { isFull, oldest, current, writtenBytes } = this.#segments
+    return isFull ? [] : this.#carrier.take({ oldest: oldest.sequence, current: current.sequence, writtenBytes })
+  }
+
   /** The new segment's first batch says again what must outlive the old ones, in one sync with what is appended. */
   #roll(records: readonly LogRecord[], done: () => void): void {
-    const batch = this.#encoder.encode([...this.#contents.head(), ...records])
-    void this.#segments.advance(batch.length).then((segment) => {
+    const head = this.#contents.head()
+    this.#headBytes = head.reduce((sum, record) => sum + ROW_BYTES * 2 + RECORD_HEADER_BYTES + record.length, 0)
+    const batch = this.#encoder.encode([...head, ...records])
+    this.#segments.advance(batch.length, (segment) => {
       this.#at = 0
       this.#write(segment, batch, done)
     })
@@ -134,8 +156,12 @@ class SegmentedLog implements NodeLog {
     this.#appendedBytes += length
     this.#appendingSinceMs = null
     this.#free()
-    // Early enough to be there in time, late enough that a node with little to do keeps little.
-    if (this.#at * 4 >= segment.bytes) this.#segments.prepareNext()
+    this.#segments.prepareNext(this.#nextSegmentBytes)
+  }
+
+  /** With very many ranges the head is large: it is never more than a part of what is written. */
+  get #nextSegmentBytes(): number {
+    return Math.max(this.#options.segmentBytes, roundUp(this.#headBytes * HEAD_SHARE, BLOCK_BYTES))
   }
 
   #free(): void {

@@ -50,6 +50,11 @@ export class RangeLog {
     return this.#truncated
   }
 
+  /** Of its entries; meaningless where it has none. */
+  get first(): number {
+    return this.#places.first
+  }
+
   get last(): number {
     return this.#places.size === 0 ? this.#truncated.index : this.#places.last
   }

@@ -10,6 +10,7 @@ export class LogContents {
   readonly #ranges = new Map<RangeId, RangeLog>()
   readonly #tombstones = new Map<RangeId, ReplicaId>()
   #node: NodeRecord = { nextStorage: 1 as StorageId, disk: '', boot: 0, stateMarker: 0 }
+  #hasLostDisk = false
   /** Per segment: entries that are neither replaced nor truncated. */
   readonly #liveEntries = new Map<number, number>()
   #liveBytes = 0
@@ -28,6 +29,11 @@ export class LogContents {
 
   get node(): NodeRecord {
     return this.#node
+  }
+
+  /** Every record of the directory that the log belongs to is damaged. */
+  get hasLostDisk(): boolean {
+    return this.#hasLostDisk
   }
 
   get tombstones(): ReadonlyMap<RangeId, ReplicaId> {
@@ -70,6 +76,7 @@ export class LogContents {
         this.#tombstones.set(range, row.index as ReplicaId)
         return
       case 'node':
+        this.#hasLostDisk = body === null && this.#node.disk === ''
         this.#node = nodeOf(row, body, this.#node)
     }
   }

@@ -7,6 +7,16 @@ import type { Place } from './places.js'
 import type { LogContents } from './ranges.js'
 import type { Segments } from './segments.js'
 
+/** Records that stand this near are read with one call, and what is between them is thrown away: that costs less than a second call. */
+const GAP_BYTES_MAX = 4 * 1024
+/** Read with one call, if not a single record is larger. */
+const READ_BYTES_MAX = 256 * 1024
+
+interface PlacedEntry {
+  readonly index: LogIndex
+  readonly place: Place
+}
+
 /** Reads a range's entries from the segment files; every read is checked. */
 export class RangeReader implements LogReader {
   readonly #range: RangeId
@@ -21,15 +31,13 @@ export class RangeReader implements LogReader {
     this.#fatal = fatal
   }
 
-  entries({ from, to, bytesMax }: { from: LogIndex; to: LogIndex; bytesMax: number }): readonly Entry[] {
+  entries(bounds: { from: LogIndex; to: LogIndex; bytesMax: number }): readonly Entry[] {
+    const placed = this.#find(bounds)
     const entries: Entry[] = []
-    let bytes = 0
-    for (let index: number = from; index <= to; index += 1) {
-      const place = this.#contents.place(this.#range, index)
-      assert(place !== null, 'the log does not hold this entry', this.#range, index)
-      bytes += place.length
-      if (entries.length > 0 && bytes > bytesMax) break
-      entries.push(this.#read(index as LogIndex, place))
+    for (let at = 0; at < placed.length; ) {
+      const end = endOfNeighbours(placed, at)
+      this.#read(placed.slice(at, end), entries)
+      at = end
     }
     return entries
   }
@@ -40,23 +48,66 @@ export class RangeReader implements LogReader {
     return term
   }
 
-  #read(index: LogIndex, { segment, offset, length, term }: Place): Entry {
+  #find({ from, to, bytesMax }: { from: LogIndex; to: LogIndex; bytesMax: number }): PlacedEntry[] {
+    const placed: PlacedEntry[] = []
+    let bytes = 0
+    for (let index = from; index <= to; index = (index + 1) as LogIndex) {
+      const place = this.#contents.place(this.#range, index)
+      assert(place !== null, 'the log does not hold this entry', this.#range, index)
+      bytes += place.length
+      if (placed.length > 0 && bytes > bytesMax) break
+      if (this.#contents.range(this.#range)!.isDamaged(index)) {
+        assert(placed.length > 0, 'this entry is damaged, and nothing of it is known but its place', this.#range, index)
+        break
+      }
+      placed.push({ index, place })
+    }
+    return placed
+  }
+
+  /** Records of one segment, in the order they stand in. */
+  #read(placed: readonly PlacedEntry[], entries: Entry[]): void {
+    const { segment, offset: start } = placed[0]!.place
     const { file, path } = this.#segments.get(segment)
     let bytes: Uint8Array
     try {
-      bytes = file.readSync({ at: offset, length: RECORD_HEADER_BYTES + length })
+      bytes = file.readSync({ at: start, length: endOf(placed.at(-1)!.place) - start })
     } catch (error) {
-      return this.#fatal(`cannot read the log ${path} at offset ${offset}`, error)
+      return this.#fatal(`cannot read the log ${path} at offset ${start}`, error)
     }
     const view = dataView(bytes)
-    const isWhole = bytes.length === RECORD_HEADER_BYTES + length
-    if (!isWhole || view.getUint32(0, true) !== recordCrc(bytes, 0, length)) {
-      return this.#fatal(`the log is damaged: ${path} at offset ${offset} (entry ${index} of range ${this.#range})`)
+    for (const { index, place } of placed) {
+      const at = place.offset - start
+      const bodyEnd = at + RECORD_HEADER_BYTES + place.length
+      if (bodyEnd > bytes.length || view.getUint32(at, true) !== recordCrc(bytes, at, place.length)) {
+        const what = `entry ${index} of range ${this.#range}`
+        return this.#fatal(`the log is damaged: ${path} at offset ${place.offset} (${what})`)
+      }
+      const row = readRow(view, at)
+      const isSame = row.range === this.#range && row.index === index && row.term === place.term
+      assert(isSame && row.kind !== null, 'another entry stands here', row)
+      // A copy: a view would keep all that was read with it.
+      const payload = bytes.slice(at + RECORD_HEADER_BYTES, bodyEnd)
+      entries.push({ index, term: row.term as Term, timestamp: row.timestamp as Version, kind: row.kind, payload })
     }
-    const row = readRow(view, 0)
-    assert(row.range === this.#range && row.index === index && row.term === term, 'another entry stands here', row)
-    assert(row.kind !== null, 'an entry without a kind', this.#range, index)
-    const payload = bytes.subarray(RECORD_HEADER_BYTES)
-    return { index, term: row.term as Term, timestamp: row.timestamp as Version, kind: row.kind, payload }
   }
+}
+
+function endOf({ offset, length }: Place): number {
+  return offset + RECORD_HEADER_BYTES + length
+}
+
+/** Where the records end that are read together with the one at `at`. */
+function endOfNeighbours(placed: readonly PlacedEntry[], at: number): number {
+  const first = placed[at]!.place
+  let last = first
+  let end = at + 1
+  for (; end < placed.length; end += 1) {
+    const { place } = placed[end]!
+    const gap = place.offset - endOf(last)
+    if (place.segment !== first.segment || gap < 0 || gap > GAP_BYTES_MAX) break
+    if (endOf(place) - first.offset > READ_BYTES_MAX) break
+    last = place
+  }
+  return end
 }

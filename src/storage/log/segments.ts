@@ -36,20 +36,33 @@ export function failure(what: string, error: unknown): string {
   return `${what}: ${why}`
 }
 
-/** The segment files: the newest is written, the next one is made ahead of need, the oldest are freed. */
+const RETRY_MS = 1_000
+
+/**
+ * The segment files: the newest is written, one spare is always made ahead of need, the oldest are freed.
+ *
+ * Only making a segment takes room on the disk. What is appended goes into blocks that were written with zeros and synced before,
+ * so it cannot fail for want of room (on a file system that writes in place, as ext4 and xfs do; on one that copies, ENOSPC there is
+ * as fatal as EIO).
+ */
 export class Segments {
   readonly #options: LogOptions
   /** Oldest first; at least one. */
   readonly #segments: Segment[]
   readonly #bySequence = new Map<number, Segment>()
-  #next: Promise<Segment> | null = null
-  #nextBytes = 0
+  #spare: Segment | null
+  #making: Promise<void> | null = null
+  #cancelRetry: (() => void) | null = null
+  #waiting: { readonly bytes: number; readonly done: (segment: Segment) => void } | null = null
+  #isFull = false
+  #spaceActions: (() => void)[] = []
   /** Removals, one after another: only a suffix of the files may ever be left. */
   #freeing: Promise<void> = Promise.resolve()
 
-  constructor(options: LogOptions, segments: readonly Segment[]) {
+  constructor(options: LogOptions, segments: readonly Segment[], spare: Segment | null) {
     this.#options = options
     this.#segments = [...segments]
+    this.#spare = spare
     for (const segment of segments) this.#bySequence.set(segment.sequence, segment)
   }
 
@@ -57,46 +70,56 @@ export class Segments {
     return this.#segments.at(-1)!
   }
 
+  get oldest(): Segment {
+    return this.#segments[0]!
+  }
+
   get diskBytes(): number {
-    return this.#segments.reduce((sum, segment) => sum + segment.bytes, this.#nextBytes)
+    return this.writtenBytes + (this.#spare?.bytes ?? 0)
+  }
+
+  /** Without the spare one. */
+  get writtenBytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.bytes, 0)
   }
 
   get isFull(): boolean {
-    return false
+    return this.#isFull
   }
 
   whenSpace(action: () => void): void {
-    action()
+    if (this.#isFull) this.#spaceActions.push(action)
+    else action()
   }
 
   get(sequence: number): Segment {
     return this.#bySequence.get(sequence)!
   }
 
-  /** Starts to make the next segment, unless that was done. */
-  prepareNext(): void {
-    this.#next ??= this.#make(this.current.sequence + 1, this.#options.segmentBytes)
+  /** Starts to make the spare segment, unless it is there. */
+  prepareNext(bytes: number): void {
+    if (this.#spare === null && this.#making === null && this.#cancelRetry === null) this.#make(bytes)
   }
 
-  /** Makes the next segment the current one, with room for `bytes`. */
-  async advance(bytes: number): Promise<Segment> {
-    this.prepareNext()
-    let next = await this.#next!
-    if (next.bytes < bytes) {
-      await this.#remove(next)
-      next = await this.#make(next.sequence, bytes)
+  /** Makes the next segment the current one, with room for `bytes`, as soon as it is there. */
+  advance(bytes: number, done: (segment: Segment) => void): void {
+    const spare = this.#spare
+    if (spare !== null && spare.bytes >= bytes) {
+      this.#spare = null
+      this.#segments.push(spare)
+      this.#bySequence.set(spare.sequence, spare)
+      return done(spare)
     }
-    this.#next = null
-    this.#nextBytes = 0
-    this.#segments.push(next)
-    this.#bySequence.set(next.sequence, next)
-    return next
+    this.#waiting = { bytes, done }
+    if (spare === null) return this.prepareNext(Math.max(bytes, this.#options.segmentBytes))
+    this.#spare = null
+    this.#making = this.#remove(spare).then(() => this.#make(bytes))
   }
 
   /** Frees, in the background and oldest first, the segments before the current one of which nothing is needed. */
   maybeFree(isNeeded: (sequence: number) => boolean): boolean {
     let freed = false
-    while (this.#segments.length > 1 && !isNeeded(this.#segments[0]!.sequence)) {
+    while (this.#segments.length > 1 && !isNeeded(this.oldest.sequence)) {
       const segment = this.#segments.shift()!
       this.#bySequence.delete(segment.sequence)
       this.#freeing = this.#freeing.then(() => this.#remove(segment))
@@ -107,18 +130,41 @@ export class Segments {
 
   async close(): Promise<void> {
     await this.#freeing
-    const next = this.#next === null ? [] : [await this.#next]
-    for (const segment of [...this.#segments, ...next]) await segment.file.close()
+    this.#cancelRetry?.()
+    while (this.#making !== null) await this.#making
+    this.#cancelRetry?.()
+    const spare = this.#spare === null ? [] : [this.#spare]
+    for (const segment of [...this.#segments, ...spare]) await segment.file.close()
   }
 
-  async #make(sequence: number, bytes: number): Promise<Segment> {
+  #make(bytes: number): void {
+    const sequence = this.current.sequence + 1
     const path = segmentPath(sequence)
-    this.#nextBytes = bytes
-    try {
-      return { sequence, path, bytes, file: await this.#options.files.createLogFile(path, bytes) }
-    } catch (error) {
-      return this.#options.fatal(failure(`cannot make the log segment ${path}`, error), error)
-    }
+    this.#cancelRetry = null
+    this.#making = this.#options.files.createLogFile(path, bytes).then(
+      (file) => this.#made({ sequence, path, bytes, file }),
+      (error: unknown) => this.#failed({ path, bytes, error }),
+    )
+  }
+
+  #made(segment: Segment): void {
+    this.#making = null
+    this.#spare = segment
+    if (this.#isFull) this.#options.logger.log('info', 'there is room for the log again')
+    this.#isFull = false
+    for (const action of this.#spaceActions.splice(0)) action()
+    const waiting = this.#waiting
+    this.#waiting = null
+    if (waiting !== null) this.advance(waiting.bytes, waiting.done)
+  }
+
+  #failed({ path, bytes, error }: { path: string; bytes: number; error: unknown }): void {
+    this.#making = null
+    const reason = failure(`cannot make the log segment ${path}`, error)
+    if ((error as { code?: unknown }).code !== 'ENOSPC') this.#options.fatal(reason, error)
+    if (!this.#isFull) this.#options.logger.log('warn', reason)
+    this.#isFull = true
+    this.#cancelRetry = this.#options.clock.setTimer(RETRY_MS, () => this.#make(bytes))
   }
 
   async #remove(segment: Segment): Promise<void> {
