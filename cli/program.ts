@@ -7,6 +7,7 @@ import { exportCommand } from './commands/export.js'
 import { getCommand } from './commands/get.js'
 import { importCommand } from './commands/import.js'
 import { initCommand } from './commands/init.js'
+import { nodeCommand } from './commands/node-rejoin.js'
 import { nodesCommand } from './commands/nodes.js'
 import { putCommand } from './commands/put.js'
 import { rangesCommand } from './commands/ranges.js'
@@ -24,6 +25,7 @@ const commands = [
   initCommand,
   statusCommand,
   nodesCommand,
+  nodeCommand,
   rangesCommand,
   getCommand,
   putCommand,

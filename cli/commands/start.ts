@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { Command, Option } from 'commander'
-import { HoldfastError } from '../../src/base/errors.js'
+import { errorCatalogue, HoldfastError } from '../../src/base/errors.js'
 import type { LogLevel } from '../../src/base/ports.js'
 import type { RunningNode } from '../../src/server/index.js'
 import { address, addressList, addressOrOff, integer, splitAddress } from '../arguments.js'
@@ -164,9 +164,9 @@ async function runNode(settings: NodeSettings): Promise<number> {
     const { clientAddress, peerAddress, httpAddress } = node
     logger.log('info', 'ready', { clientAddress, peerAddress, httpAddress, node: node.node, data: settings.data })
     tellParent({ kind: 'ready', clientAddress, peerAddress, node: node.node })
-    await stopAsked
+    const ended = await Promise.race([stopAsked, node.ended])
     await stopInTime(node, logger)
-    return 0
+    return ended === undefined ? 0 : errorCatalogue[ended.code].exit
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     logger.log('error', `did not start: ${message}`, error instanceof HoldfastError ? { code: error.code } : {})

@@ -24,6 +24,8 @@ export interface MembershipParts {
   save(identity: Identity): Promise<void>
   /** The node knows who it is: bring its store up. */
   becomeMember(identity: Identity): Promise<void>
+  /** All nodes that this one knows, itself included; none while it is no member. */
+  nodes(): readonly NodeInfo[]
   /** Asks the running store for a node id; null while it does not run. */
   admit(request: JoinRequest): Promise<JoinAnswer> | null
 }
@@ -75,7 +77,7 @@ export class Membership {
     const { cluster, node, token } = this.#identity
     const addresses = this.#parts.self()
     if (addresses.peerAddress === '') throw new HoldfastError('UNAVAILABLE', 'this node is just starting')
-    return { token, cluster, node, pid: process.pid, ...addresses }
+    return { token, cluster, node, pid: process.pid, ...addresses, nodes: this.#parts.nodes() }
   }
 
   // ---- birth ----
@@ -180,7 +182,8 @@ export class Membership {
 
   async #deliverTo({ node, peerAddress }: Pick<NodeInfo, 'node' | 'peerAddress'>): Promise<boolean> {
     const { cluster, birth } = this.#identity
-    if (cluster === null || birth === null) return true
+    // A node that lost its replicas does not know any more what the others began with.
+    if (cluster === null || birth === null || birth.ranges.length === 0) return true
     const document: BirthDocument = { cluster, ...birth }
     try {
       const there = await callIdentify(peerAddress, { deadlineMs: IDENTIFY_DEADLINE_MS })
@@ -219,8 +222,9 @@ export class Membership {
     throw new HoldfastError(
       'NOT_PERMITTED',
       `${peerAddress} is node ${member?.node} of cluster ${cluster}, but its data directory is another one than ` +
-        'that node was made with: it may have forgotten what it promised and is kept out. Give it the old data directory, ' +
-        'or another peer address to join as a new node',
+        'that node was made with: it may have forgotten what it promised and is kept out. Give it the old data directory, or ' +
+        `run \`holdfast node rejoin --data DIRECTORY --node ${member?.node} --join ${this.#parts.self().peerAddress}\`; with ` +
+        'another peer address it joins as a new node',
     )
   }
 

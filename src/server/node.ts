@@ -1,30 +1,36 @@
 import { join } from 'node:path'
 import type { NodeInfo } from '../base/descriptor.js'
-import type { BootId, ClusterId } from '../base/ids.js'
+import type { HoldfastError } from '../base/errors.js'
+import type { BootId } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import type { Clock, Fatal, Logger } from '../base/ports.js'
 import { recordDigest } from '../storage/codec/digest.js'
 import { decodeCommands, encodeCommands } from '../storage/codec/entry.js'
+import type { DataDirectory } from '../storage/data-directory.js'
+import { historyOf, type Identity } from '../storage/identity.js'
 import { openStateDb } from '../storage/leveldb/open.js'
-import { openNodeLog } from '../storage/log/log.js'
 import { openStateStore } from '../storage/state/state-store.js'
 import type { Files } from '../storage/types.js'
-import type { Birth } from '../store/factory.js'
 import { Store } from '../store/store.js'
 import { GrpcPeers } from '../transport/peers.js'
+import { openOwnLog } from './own-log.js'
 import { realClock, realRandom } from './real-ports.js'
 
 export interface OpenNodeOptions {
   readonly dataDirectory: string
   readonly files: Files
-  readonly cluster: ClusterId
+  /** See DataDirectory. */
+  readonly putAside: DataDirectory['putAside']
+  /** Of a member of a cluster. */
+  readonly identity: Identity
   readonly self: NodeInfo
   readonly boot: BootId
-  readonly birth: Birth
   /** What the store defers is its turn. */
   readonly clock: Clock
   readonly logger: Logger
   readonly fatal: Fatal
+  /** Another node refuses this one, which may have forgotten what it promised. */
+  readonly onKeptOut: (error: HoldfastError) => void
 }
 
 export interface OpenNode {
@@ -35,8 +41,8 @@ export interface OpenNode {
 
 /** The real node: its log, its state store and its peers under one store. The simulator composes the same over other ports. */
 export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
-  const { cluster, self, boot, birth, files, clock, logger, fatal } = options
-  const log = await openNodeLog({ files, segmentBytes: limits.logSegmentBytes, clock: realClock, fatal, logger })
+  const { self, boot, clock, logger, fatal, onKeptOut } = options
+  const { log, identity } = await openOwnLog(options)
   const { db } = await openStateDb(join(options.dataDirectory, 'state'), {
     disk: log.node.disk,
     marker: log.node.stateMarker,
@@ -53,8 +59,10 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
     fatal,
     logger,
   })
-  const identity = { cluster, node: self.node, boot, info: self }
-  const peers = new GrpcPeers({ identity, clock: realClock, logger, random: realRandom })
+  const cluster = identity.cluster!
+  const own = { cluster, node: self.node, boot, info: self, history: historyOf(identity) }
+  const peers = new GrpcPeers({ identity: own, clock: realClock, logger, random: realRandom, onKeptOut })
+  const birth = identity.birth ?? { nodes: [], ranges: [] }
   const store = new Store({
     cluster,
     self,

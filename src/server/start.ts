@@ -2,8 +2,9 @@ import type { NodeInfo } from '../base/descriptor.js'
 import { HoldfastError } from '../base/errors.js'
 import type { NodeId } from '../base/ids.js'
 import type { Fatal, Logger } from '../base/ports.js'
-import { openDataDirectory } from '../storage/data-directory.js'
-import { readIdentity, recordBoot, writeIdentity } from '../storage/identity.js'
+import { BootsSeen } from '../storage/boots-seen.js'
+import { type DataDirectory, openDataDirectory } from '../storage/data-directory.js'
+import { type Identity, newIdentity, readIdentity, writeIdentity } from '../storage/identity.js'
 import type { Files } from '../storage/types.js'
 import { startClientServer } from '../transport/client-server.js'
 import { startPeerServer } from '../transport/peer-server.js'
@@ -16,6 +17,7 @@ import {
   refuseOpenListener,
   refuseUnnamed,
 } from './addresses.js'
+import { Ending } from './ending.js'
 import { refuseSharedPort, startHttp } from './http.js'
 import { Membership } from './membership.js'
 import { NodeMetrics } from './metrics.js'
@@ -55,6 +57,11 @@ export interface RunningNode {
   readonly httpAddress: string | null
   /** null until the node belongs to a cluster. */
   readonly node: NodeId | null
+  /**
+   * Resolves when the node found that it must not go on: other nodes know more of it than its data directory does, so it may have
+   * forgotten what it promised. It is stopped then. The error says by which command it comes back.
+   */
+  readonly ended: Promise<HoldfastError>
   /** Drains, makes the state durable and closes everything. A second call waits for the first. */
   stop(): Promise<void>
 }
@@ -79,10 +86,10 @@ interface Addresses {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const addresses = addressesOf(options)
   const metrics = new NodeMetrics()
-  const directory = await openDataDirectory(options.dataDirectory, metrics)
+  const directory = await openDataDirectory(options.dataDirectory, { metrics })
   const open: Closing[] = [() => directory.release()]
   try {
-    return await startIn({ files: directory.files, metrics }, options, addresses, open)
+    return await startIn({ directory, metrics }, options, addresses, open)
   } catch (error) {
     await closeAll(open)
     throw error
@@ -110,14 +117,14 @@ function addressesOf(options: NodeOptions): Addresses {
 
 type Closing = () => Promise<void>
 
-/** What was opened last is closed first. */
-async function closeAll(open: readonly Closing[]): Promise<void> {
-  for (const close of [...open].reverse()) await close()
+/** What was opened last is closed first, everything once. */
+async function closeAll(open: Closing[]): Promise<void> {
+  for (const close of open.splice(0).reverse()) await close()
 }
 
 /** Whatever it opens it puts into `opened`, also when it fails half way. */
 async function startIn(
-  { files, metrics }: { files: Files; metrics: NodeMetrics },
+  { directory: { files, putAside }, metrics }: { directory: DataDirectory; metrics: NodeMetrics },
   options: NodeOptions,
   asked: Addresses,
   opened: Closing[],
@@ -127,12 +134,20 @@ async function startIn(
   opened.push(async () => logger.flush())
   const fatal = options.fatal ?? killingFatal(logger)
   const boot = newBootId()
-  const identity = await recordBoot(files, (await readIdentity(files)) ?? newIdentity(), boot)
+  const identity = await identityOf(files)
   nodeId = identity.node
+  const bootsSeen = await BootsSeen.open(files, logger)
   const end = await OrderlyEnd.begin(files, identity, logger)
   opened.push(() => end.mark())
   const watch = new Watch({ metrics, isMember: () => membership.identity.node !== null })
   opened.push(async () => watch.close())
+  let stopped: Promise<void> | null = null
+  const stop = (): Promise<void> => {
+    watch.phase = 'draining'
+    stopped ??= closeAll(opened)
+    return stopped
+  }
+  const ending = new Ending({ dataDirectory: options.dataDirectory, logger }, stop)
   let open: OpenNode | null = null
   const addresses = { clientAddress: '', peerAddress: '' }
 
@@ -143,23 +158,19 @@ async function startIn(
     logger,
     fatal,
     save: (next) => writeIdentity(files, next),
-    becomeMember: async ({ cluster, node, birth }) => {
+    becomeMember: async (member) => {
+      const { cluster, node } = member
       const self: NodeInfo = { node: node!, pid: process.pid, ...addresses }
-      const parts = {
-        dataDirectory: options.dataDirectory,
-        files,
-        cluster: cluster!,
-        self,
-        boot,
-        logger,
-        fatal,
-        clock: watch.clock,
-      }
+      const { dataDirectory } = options
+      const onKeptOut = (error: HoldfastError) => ending.keptOut(error)
+      const { clock } = watch
+      const parts = { dataDirectory, files, putAside, self, boot, clock, logger, fatal, onKeptOut }
       nodeId = node
-      open = await end.opening(() => openNode({ ...parts, birth: birth ?? { nodes: [], ranges: [] } }))
+      open = await end.opening(() => openNode({ ...parts, identity: member }))
       watch.open = open
       logger.log('info', 'serving', { cluster, node, ...addresses })
     },
+    nodes: () => open?.store.hello().nodes ?? [],
     admit: (request) => (open === null ? null : admit(open, request)),
   })
 
@@ -170,6 +181,7 @@ async function startIn(
     logger,
     handler: {
       identity: () => open?.peers.identity ?? null,
+      admit: ({ info, boot: theirs, history }) => bootsSeen.admit({ node: info.node, boot: theirs, history }),
       frame: (frame) => open?.store.receive(frame),
       nodeSeen: (info) => open?.store.nodeSeen(info),
       join: (request) => membership.join(request),
@@ -206,24 +218,25 @@ async function startIn(
   addresses.clientAddress = formatAddress(asked.advertise ?? { host: asked.listen.host, port: clientServer.port })
   addresses.peerAddress = formatAddress(asked.peerAdvertise ?? { host: asked.peerListen.host, port: peerServer.port })
   await membership.start()
-  watch.phase = 'running'
-  let stopped: Promise<void> | null = null
+  if (stopped === null) watch.phase = 'running'
   return {
     ...addresses,
     httpAddress: http?.address ?? null,
+    ended: ending.ended,
     get node() {
       return membership.identity.node
     },
-    stop() {
-      watch.phase = 'draining'
-      stopped ??= closeAll(opened)
-      return stopped
-    },
+    stop,
   }
 }
 
-function newIdentity() {
-  return { format: 1 as const, cluster: null, node: null, boots: [], birth: null, token: newToken() }
+/** The token of a new directory is on disk before anybody hears it: a birth is bound to it. */
+async function identityOf(files: Files): Promise<Identity> {
+  const found = await readIdentity(files)
+  if (found !== null) return found
+  const begun = newIdentity(newToken())
+  await writeIdentity(files, begun)
+  return begun
 }
 
 function admit({ store, peers }: OpenNode, request: JoinRequest): Promise<JoinAnswer> {

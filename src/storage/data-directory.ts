@@ -1,5 +1,5 @@
-import { chmod, mkdir, readdir, stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { chmod, mkdir, readdir, rename, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { HoldfastError } from '../base/errors.js'
 import type { Metrics } from '../base/ports.js'
 import { openNodeFiles } from './files-node.js'
@@ -12,9 +12,16 @@ export const DIRECTORY_FORMAT = 1
 const FORMAT_FILE = 'FORMAT'
 /** What may stand in a directory that is not ours yet. */
 const HARMLESS = /^(LOCK.*|FORMAT\.tmp|node\.log|lost\+found|\..*)$/
+/** What a node makes in its directory. */
+const OURS = /^(CLEAN|node\.json|peers\.json|log|state|snapshots|aside-\d+)$/
 
 export interface DataDirectory {
   readonly files: Files
+  /**
+   * Moves those of these files and directories that there are into a new directory `aside-<n>/` and resolves to its name, null where
+   * there is none of them. Durable then. Nothing of them may be open.
+   */
+  putAside(names: readonly string[]): Promise<string | null>
   /** Ends the use of `files` and lets another process have the directory. Log files must be closed before. */
   release(): Promise<void>
 }
@@ -23,20 +30,26 @@ export interface DataDirectory {
  * Takes a node's data directory for this process; makes it (mode 0700) where there is none. Everything else in it is
  * only touched by who holds it.
  *
+ * `mendFormat`: a FORMAT file that is damaged or missing is written anew. Default false.
+ *
  * Throws INVALID_ARGUMENT when `path` is not a directory, holds something else, or is of a newer format, and
  * NOT_PERMITTED when a live process holds it or the system refuses access.
  */
-export async function openDataDirectory(path: string, metrics?: Metrics): Promise<DataDirectory> {
+export async function openDataDirectory(
+  path: string,
+  options: { mendFormat?: boolean; metrics?: Metrics } = {},
+): Promise<DataDirectory> {
   const directory = resolve(path)
   await makeDirectory(directory)
   const unlock = await takeLock(directory)
   try {
-    const files = await openNodeFiles(directory, metrics)
-    await checkFormat(directory, files)
+    const files = await openNodeFiles(directory, options.metrics)
+    await checkFormat(directory, files, options.mendFormat ?? false)
     // Not before it is known to be ours: it may have been given by mistake.
     await chmod(directory, 0o700)
     return {
       files,
+      putAside: (names) => putAside(directory, files, names),
       async release() {
         await files.close()
         await unlock()
@@ -46,6 +59,19 @@ export async function openDataDirectory(path: string, metrics?: Metrics): Promis
     await unlock()
     throw error
   }
+}
+
+async function putAside(directory: string, files: Files, names: readonly string[]): Promise<string | null> {
+  const there = await readdir(directory)
+  const moving = names.filter((name) => there.includes(name))
+  if (moving.length === 0) return null
+  const numbers = there.map((name) => Number(/^aside-(\d+)$/.exec(name)?.[1] ?? 0))
+  const aside = `aside-${Math.max(0, ...numbers) + 1}`
+  await files.makeDirectory(aside)
+  for (const name of moving) await rename(join(directory, name), join(directory, aside, name))
+  await files.syncDirectory(aside)
+  await files.syncDirectory('.')
+  return aside
 }
 
 async function makeDirectory(directory: string): Promise<void> {
@@ -66,14 +92,16 @@ function notADirectory(directory: string): HoldfastError {
   return new HoldfastError('INVALID_ARGUMENT', `the data directory ${directory} is not a directory`)
 }
 
-async function checkFormat(directory: string, files: Files): Promise<void> {
+async function checkFormat(directory: string, files: Files, mend: boolean): Promise<void> {
   const bytes = await files.read(FORMAT_FILE)
-  if (bytes === null) return begin(directory, files)
+  if (bytes === null) return begin(directory, files, mend)
   const text = Buffer.from(bytes).toString('utf8')
   const format = /^holdfast ([1-9]\d{0,8})\n$/.exec(text)?.[1]
   if (format === undefined) {
+    if (mend) return writeFormat(files)
     const found = JSON.stringify(text.slice(0, 40))
-    throw invalid(directory, `its file FORMAT is damaged: expected "holdfast ${DIRECTORY_FORMAT}", found ${found}`)
+    const damage = `its file FORMAT is damaged: expected "holdfast ${DIRECTORY_FORMAT}", found ${found}`
+    throw invalid(directory, `${damage}. Bring it back, or run ${rejoinCommand(directory)}`)
   }
   if (Number(format) > DIRECTORY_FORMAT) {
     throw invalid(
@@ -83,14 +111,25 @@ async function checkFormat(directory: string, files: Files): Promise<void> {
   }
 }
 
-async function begin(directory: string, files: Files): Promise<void> {
+async function begin(directory: string, files: Files, mend: boolean): Promise<void> {
   const names = await readdir(directory)
-  const foreign = names.filter((name) => !HARMLESS.test(name))
+  const foreign = names.filter((name) => !HARMLESS.test(name) && !(mend && OURS.test(name)))
   if (foreign.length > 0) {
     const some = foreign.slice(0, 5).join(', ')
-    throw invalid(directory, `it has no file FORMAT but holds ${some}: give an empty directory, or bring FORMAT back`)
+    const lacks = `it has no file FORMAT but holds ${some}: give an empty directory, or bring FORMAT back`
+    const isOurs = foreign.every((name) => OURS.test(name))
+    throw invalid(directory, isOurs ? `${lacks}, or run ${rejoinCommand(directory)}` : lacks)
   }
+  await writeFormat(files)
+}
+
+async function writeFormat(files: Files): Promise<void> {
   await files.replace(FORMAT_FILE, new Uint8Array(Buffer.from(`holdfast ${DIRECTORY_FORMAT}\n`, 'utf8')))
+}
+
+/** It puts aside what the directory holds: nobody knows of which format that is. */
+function rejoinCommand(directory: string): string {
+  return `\`holdfast node rejoin --data ${directory}\``
 }
 
 function invalid(directory: string, why: string): HoldfastError {

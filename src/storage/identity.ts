@@ -1,9 +1,9 @@
-import { crc32 } from 'node:zlib'
 import { z } from 'zod'
 import { assert } from '../base/assert.js'
 import type { Descriptor, NodeInfo } from '../base/descriptor.js'
 import { HoldfastError } from '../base/errors.js'
 import type { BootId, ClusterId, Key, NodeId } from '../base/ids.js'
+import { parseChecked, parseObject, printChecked } from './checked-json.js'
 import { LOG_DIRECTORY } from './log/segments.js'
 import type { Files } from './types.js'
 
@@ -30,6 +30,13 @@ export interface Identity {
   readonly node: NodeId | null
   /** Every start of the node since it was made, oldest first. Never cut. */
   readonly boots: readonly Boot[]
+  /**
+   * A mark for each time it came back without the replicas it had, oldest first. Never cut. It tells the other nodes that what it
+   * said before, it said under replica ids that it will not use again.
+   */
+  readonly rejoins: readonly BootId[]
+  /** A log was begun under this identity: one that is empty from now on was lost. */
+  readonly hasLog: boolean
   readonly birth: Birth | null
   /** Drawn with the directory: who joins twice with one token is one node. */
   readonly token: string
@@ -58,6 +65,8 @@ const identitySchema = z.strictObject({
   cluster: z.string().nullable(),
   node: id.nullable(),
   boots: z.array(z.strictObject({ counter: id, id })),
+  rejoins: z.array(id),
+  hasLog: z.boolean(),
   birth: z
     .strictObject({
       nodes: z.array(nodeInfo),
@@ -81,12 +90,13 @@ export async function readIdentity(files: Files): Promise<Identity | null> {
       throw refused(`it is missing, but ${LOG_DIRECTORY}/ holds a node's log`)
     return null
   }
-  const json = parse(Buffer.from(bytes).toString('utf8'))
+  const json = parseObject(bytes)
+  if (json instanceof Error) throw refused(json.message)
   if (typeof json.format === 'number' && json.format > FORMAT) {
     throw refused(`it is of format ${json.format}, this program knows up to ${FORMAT}`)
   }
-  const { checksum, ...contents } = json
-  if (checksum !== checksumOf(contents)) throw refused('its checksum does not fit its contents')
+  const contents = parseChecked(bytes)
+  if (contents === null) throw refused('its checksum does not fit its contents')
   const parsed = identitySchema.safeParse(contents)
   if (!parsed.success) throw refused(z.prettifyError(parsed.error).replaceAll('\n', ' '))
   return parsed.data as unknown as Identity
@@ -95,22 +105,47 @@ export async function readIdentity(files: Files): Promise<Identity | null> {
 /** Durable when it resolves; atomic. */
 export async function writeIdentity(files: Files, identity: Identity): Promise<void> {
   assert((identity.cluster === null) === (identity.node === null), 'a node id without a cluster', identity)
-  const contents = toJson(identity)
-  const text = `${JSON.stringify({ ...contents, checksum: checksumOf(contents) }, null, 2)}\n`
-  await files.replace(FILE, new Uint8Array(Buffer.from(text, 'utf8')))
+  await files.replace(FILE, printChecked(toJson(identity)))
 }
 
-/** Appends this start to the history of boots; durable when it resolves, so before the node speaks (PROTOCOLS 4). */
-export async function recordBoot(files: Files, identity: Identity, boot: BootId): Promise<Identity> {
-  const counter = (identity.boots.at(-1)?.counter ?? 0) + 1
-  const next = { ...identity, boots: [...identity.boots, { counter, id: boot }] }
-  await writeIdentity(files, next)
-  return next
+/** A directory's first identity: it belongs to no cluster. */
+export function newIdentity(token: string): Identity {
+  return { format: FORMAT, cluster: null, node: null, boots: [], rejoins: [], hasLog: false, birth: null, token }
 }
 
-function toJson({ format, cluster, node, boots, birth, token }: Identity): Record<string, unknown> {
+/** The number of the next start. One that ended before it was written down here has the same. */
+export function nextBootCounter({ boots }: Identity): number {
+  return (boots.at(-1)?.counter ?? 0) + 1
+}
+
+/** With this start in its history. Must be durable, in our log first (own-log.ts) and then here, before the node speaks (PROTOCOLS 4). */
+export function withBoot(identity: Identity, boot: BootId): Identity {
+  const counter = nextBootCounter(identity)
+  return { ...identity, boots: [...identity.boots, { counter, id: boot }], hasLog: true }
+}
+
+/**
+ * The same node, of which no replica is left: also those that it was born with are not made again, because their ids have voted.
+ * Other nodes replace them by new ones. By its new token a log from before is told, should somebody bring it back.
+ */
+export function withoutReplicas(identity: Identity, token: string): Identity {
+  const birth = identity.birth === null ? null : { ...identity.birth, ranges: [] }
+  return { ...identity, birth, hasLog: false, token }
+}
+
+/** Its peers take it again, whatever start they saw of it last: it has no replicas any more. `mark`: a random one. */
+export function rejoined(identity: Identity, { token, mark }: { token: string; mark: BootId }): Identity {
+  return { ...withoutReplicas(identity, token), rejoins: [...identity.rejoins, mark] }
+}
+
+/** As other nodes are told it. */
+export function historyOf({ boots, rejoins }: Identity): { boots: readonly BootId[]; rejoins: readonly BootId[] } {
+  return { boots: boots.map((boot) => boot.id), rejoins }
+}
+
+function toJson({ birth, ...rest }: Identity): Record<string, unknown> {
   const ranges = birth?.ranges.map((range) => ({ ...range, span: spanToJson(range.span) }))
-  return { format, cluster, node, boots, birth: birth === null ? null : { ...birth, ranges }, token }
+  return { ...rest, birth: birth === null ? null : { ...birth, ranges } }
 }
 
 function spanToJson({ start, end }: Descriptor['span']) {
@@ -121,26 +156,11 @@ function keyToJson(stored: Key): { $bytes: string } {
   return { $bytes: Buffer.from(stored, 'latin1').toString('base64') }
 }
 
-/** Over the contents as JSON without spaces: parsing and printing again keeps members in their order. */
-function checksumOf(contents: Record<string, unknown>): string {
-  return crc32(JSON.stringify(contents)).toString(16).padStart(8, '0')
-}
-
-function parse(text: string): Record<string, unknown> {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (error) {
-    throw refused((error as Error).message)
-  }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw refused('it is not an object')
-  return json as Record<string, unknown>
-}
-
 function refused(why: string): HoldfastError {
   return new HoldfastError(
     'INVALID_ARGUMENT',
     `${FILE} in the data directory is damaged, missing or not readable by this program: ${why}. ` +
-      'It says who this node is, so the node does not start without it: bring the file back, or give the node an empty directory to join anew',
+      'It says who this node is, so the node does not start without it: bring the file back, or run ' +
+      '`holdfast node rejoin --data DIRECTORY --node ID --join PEER` with the id that the node had and the peer address of another one',
   )
 }

@@ -1,14 +1,17 @@
 import { HoldfastError } from '../base/errors.js'
 import type { NodeId } from '../base/ids.js'
-import type { PeerIdentity } from './peer-types.js'
+import type { BootHistory, PeerIdentity } from './peer-types.js'
 import type { PeerChannelKind, PeerHello } from './wire/handshake.js'
 
 /** Versions of the protocol between nodes that this program speaks. */
 export const PROTOCOL = { lowest: 1, highest: 1 } as const
 
+const NO_HISTORY: BootHistory = { boots: [], rejoins: [] }
+
+/** `isDialled`: it is the one who opens the session that says how it came here. */
 export function helloOf(
   identity: PeerIdentity,
-  to: { node: NodeId; channel: PeerChannelKind; wallMs: number },
+  to: { node: NodeId; channel: PeerChannelKind; wallMs: number; isDialled: boolean },
 ): PeerHello {
   return {
     cluster: identity.cluster,
@@ -19,6 +22,7 @@ export function helloOf(
     protocolHighest: PROTOCOL.highest,
     wallMs: to.wallMs,
     channel: to.channel,
+    history: to.isDialled ? identity.history : NO_HISTORY,
   }
 }
 

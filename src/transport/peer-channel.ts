@@ -1,5 +1,6 @@
 import type grpc from '@grpc/grpc-js'
 import type { NodeInfo } from '../base/descriptor.js'
+import type { HoldfastError } from '../base/errors.js'
 import { type Clock, type Random, randomBelow } from '../base/ports.js'
 import { helloOf, refusalOf } from './handshake-check.js'
 import { newClient, peerMethods } from './methods.js'
@@ -26,6 +27,8 @@ export interface ChannelEvents {
   onDown(): void
   /** Why there is no session; told at every failed attempt. */
   onProblem(problem: string): void
+  /** The peer knows more of this node than its own data directory does (NOT_PERMITTED): it must not go on. */
+  onKeptOut(error: HoldfastError): void
 }
 
 interface Line {
@@ -109,9 +112,7 @@ export class PeerChannel {
     const line = { client, call }
     this.#line = line
     call.on('data', (answer: Buffer) => this.#take(line, answer))
-    call.on('error', (error: grpc.ServiceError) =>
-      this.#fail(line, errorFromStatus(this.#peer.peerAddress, error).message),
-    )
+    call.on('error', (error: grpc.ServiceError) => this.#refused(line, error))
     call.on('end', () => this.#fail(line, `${this.#peer.peerAddress}: the peer ended the session`))
     this.#pulse = new Pulse()
     this.#unsentBytes = 0
@@ -119,7 +120,8 @@ export class PeerChannel {
     this.#answers = 0
     this.#beatsAtLastFrame = NO_FRAME
     const wallMs = this.#clock.wallMs()
-    this.#write(line, encodePeerHello(helloOf(this.#identity, { node: this.#peer.node, channel: this.#kind, wallMs })))
+    const to = { node: this.#peer.node, channel: this.#kind, wallMs, isDialled: true }
+    this.#write(line, encodePeerHello(helloOf(this.#identity, to)))
     this.#beatLater(line)
   }
 
@@ -145,6 +147,13 @@ export class PeerChannel {
     this.#isUp = true
     this.#backoffMs = BACKOFF_MIN_MS
     this.#events.onUp()
+  }
+
+  #refused(line: Line, status: grpc.ServiceError): void {
+    if (this.#line !== line) return
+    const error = errorFromStatus(this.#peer.peerAddress, status)
+    this.#fail(line, error.message)
+    if (error.code === 'NOT_PERMITTED') this.#events.onKeptOut(error)
   }
 
   #refusal(bytes: Buffer): string | null {

@@ -3,7 +3,7 @@ import { HoldfastError } from '../base/errors.js'
 import { helloOf, refusalOf } from './handshake-check.js'
 import type { PeerHandler, PeerIdentity } from './peer-types.js'
 import { maybeWiden } from './receive-window.js'
-import { statusOf } from './statuses.js'
+import { holdfastErrorOf, statusOf } from './statuses.js'
 import { decodePeerHello, encodePeerAnswer, type PeerHello } from './wire/handshake.js'
 import { decodePeerFrame } from './wire/peer-decoder.js'
 import { WireError } from './wire/reader.js'
@@ -19,7 +19,9 @@ export class PeerSession {
   readonly #handler: PeerHandler
   readonly #report: (from: string, problem: string | null) => void
   readonly #onClosed: (session: PeerSession) => void
+  /** Set once its hello was taken: its frames are. */
   #from: PeerHello | null = null
+  #isGreeting = false
   #answersWaiting = 0
   #silentTicks = 0
   #isClosed = false
@@ -54,6 +56,7 @@ export class PeerSession {
     if (this.#isClosed) return
     this.#silentTicks = 0
     try {
+      if (this.#isGreeting) throw new WireError('a frame came before the hello was answered')
       if (this.#from === null) this.#greet(bytes)
       else this.#frame(bytes, this.#from)
     } catch (error) {
@@ -67,8 +70,23 @@ export class PeerSession {
     if (own === null) return this.#refuse(new HoldfastError('UNAVAILABLE', 'this node belongs to no cluster yet'))
     const hello = decodePeerHello(bytes)
     if (hello === null) throw new WireError('the first frame has no hello')
+    if (hello.history.boots.at(-1) !== hello.boot) throw new WireError("a node's history does not end with its boot")
     const refusal = refusalOf(hello, own, null)
     if (refusal !== null) return this.#refuse(refusal, hello)
+    this.#isGreeting = true
+    this.#handler.admit(hello).then(
+      () => this.#begin(own, hello),
+      (error: unknown) => this.#refuse(holdfastErrorOf(error), hello),
+    )
+  }
+
+  /**
+   * Nothing of a new boot is taken before the boot is on disk here: a vote or acknowledgement that counts must not be forgotten by
+   * the one who gave it and go unnoticed (PROTOCOLS 4).
+   */
+  #begin(own: PeerIdentity, hello: PeerHello): void {
+    if (this.#isClosed) return
+    this.#isGreeting = false
     this.#from = hello
     this.#report(nameOf(hello), null)
     maybeWiden(this.#call, RECEIVE_WINDOW_BYTES)
@@ -85,7 +103,9 @@ export class PeerSession {
 
   #answer(own: PeerIdentity | null, to: PeerHello | null): void {
     const hello =
-      own === null || to === null ? null : helloOf(own, { node: to.info.node, channel: to.channel, wallMs: Date.now() })
+      own === null || to === null
+        ? null
+        : helloOf(own, { node: to.info.node, channel: to.channel, wallMs: Date.now(), isDialled: false })
     if (this.#answersWaiting >= ANSWERS_WAITING_MAX) {
       return this.#refuse(new HoldfastError('OVERLOADED', `${this.#answersWaiting} answers wait to be read`))
     }
@@ -96,6 +116,7 @@ export class PeerSession {
   }
 
   #refuse(error: HoldfastError, hello = this.#from): void {
+    if (this.#isClosed) return
     this.#report(hello === null ? this.#call.getPeer() : nameOf(hello), error.message)
     this.#close(() => this.#call.emit('error', statusOf(error)))
   }

@@ -2,12 +2,21 @@ import type { Descriptor, NodeInfo } from '../base/descriptor.js'
 import type { BootId, ClusterId, NodeId } from '../base/ids.js'
 import type { PeerFrame } from '../store/ports.js'
 
+/** What a node has done with its data directory, as far as that directory knows. Never cut. */
+export interface BootHistory {
+  /** Every start, oldest first; the present one is the last. */
+  readonly boots: readonly BootId[]
+  /** A mark for each time it came back without the replicas it had, oldest first. */
+  readonly rejoins: readonly BootId[]
+}
+
 /** Who this process is to other nodes. */
 export interface PeerIdentity {
   readonly cluster: ClusterId
   readonly node: NodeId
   readonly boot: BootId
   readonly info: NodeInfo
+  readonly history: BootHistory
 }
 
 /** A node without a cluster asks to be taken in. The same token gets the same node id again. */
@@ -40,12 +49,26 @@ export interface NodeIdentification {
   readonly clientAddress: string
   readonly peerAddress: string
   readonly pid: number
+  /** All nodes of the cluster that it knows, itself included; none before it belongs to one. */
+  readonly nodes: readonly NodeInfo[]
+}
+
+/** What a node says of itself when it opens a session. */
+export interface BootClaim {
+  readonly info: NodeInfo
+  readonly boot: BootId
+  readonly history: BootHistory
 }
 
 /** What the peer port asks of the node. Everything given to it was checked in size and shape. */
 export interface PeerHandler {
   /** null: not in a cluster yet; sessions are refused. */
   identity(): PeerIdentity | null
+  /**
+   * A node opens a session: resolves once its boot is durably known here, before any of its frames is taken. Rejects with a
+   * HoldfastError: NOT_PERMITTED where its history lacks a boot that was seen of it.
+   */
+  admit(claim: BootClaim): Promise<void>
   /** A frame without messages is a heartbeat: it carries the sender's clock. */
   frame(frame: PeerFrame): void
   /** A node said in its handshake who it is and where. */

@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.js'
 import type { NodeInfo } from '../base/descriptor.js'
+import type { HoldfastError } from '../base/errors.js'
 import type { Clock, Random } from '../base/ports.js'
 import type { PeerMessage, SnapshotMessage } from '../store/ports.js'
 import { PeerChannel } from './peer-channel.js'
@@ -32,6 +33,7 @@ export class Peer {
     random: Random
     problems: ProblemLog
     onDown: () => void
+    onKeptOut: (error: HoldfastError) => void
   }) {
     this.info = options.info
     this.#identity = options.identity
@@ -43,6 +45,7 @@ export class Peer {
         onUp: () => void problems.maybeLog(subject, null),
         onProblem: (problem: string) => void problems.maybeLog(subject, problem),
         onDown,
+        onKeptOut: options.onKeptOut,
       }
       return new PeerChannel({ kind, identity, peer: info, clock, random, unsentBytesMax, events })
     }

@@ -1,4 +1,5 @@
 import type { NodeInfo } from '../base/descriptor.js'
+import type { HoldfastError } from '../base/errors.js'
 import type { NodeId } from '../base/ids.js'
 import type { Clock, Logger, Random } from '../base/ports.js'
 import type { PeerMessage, PeerTransport } from '../store/ports.js'
@@ -6,11 +7,13 @@ import { Peer } from './peer.js'
 import type { PeerIdentity } from './peer-types.js'
 import { ProblemLog } from './problem-log.js'
 
-/** Sends to other nodes: two connections to each (control, appends), dialled again for ever, watched by heartbeats. */
+/** Sends to other nodes: three connections to each (control, appends, snapshots), dialled again for ever, watched by heartbeats. */
 export class GrpcPeers implements PeerTransport {
   readonly identity: PeerIdentity
   /** Called when the session with a node ended: what was sent last may be lost. */
   onDown: (node: NodeId) => void
+  /** A peer refuses this node because it has seen a boot that this node's history lacks: it may have forgotten what it promised. */
+  readonly #onKeptOut: (error: HoldfastError) => void
   readonly #clock: Clock
   readonly #random: Random
   readonly #problems: ProblemLog
@@ -23,9 +26,11 @@ export class GrpcPeers implements PeerTransport {
     logger: Logger
     random: Random
     onDown?: (node: NodeId) => void
+    onKeptOut?: (error: HoldfastError) => void
   }) {
     this.identity = options.identity
     this.onDown = options.onDown ?? (() => {})
+    this.#onKeptOut = options.onKeptOut ?? (() => {})
     this.#clock = options.clock
     this.#random = options.random
     this.#problems = new ProblemLog(options.logger)
@@ -43,6 +48,7 @@ export class GrpcPeers implements PeerTransport {
       random: this.#random,
       problems: this.#problems,
       onDown: () => this.onDown(info.node),
+      onKeptOut: this.#onKeptOut,
     })
     this.#peers.set(info.node, peer)
   }

@@ -41,8 +41,8 @@ const rooms: Readonly<Record<string, Room>> = {
   cli: { imports: ['src/base'], files: ['src/client/index.ts'] },
 }
 
-/** Only these two commands run nodes. */
-const SERVER_DOORS = ['cli/commands/start.ts', 'cli/commands/dev.ts']
+/** Only these commands run nodes, or work on the data of one that is stopped. */
+const SERVER_DOORS = ['cli/commands/start.ts', 'cli/commands/dev.ts', 'cli/commands/node-rejoin.ts']
 
 const sources = readSources('src', 'cli')
 
@@ -180,6 +180,8 @@ const SERVER_PORTS: readonly string[] = [
   'src/client/index.ts',
   'src/client/real-ports.ts',
   'src/client/value-json.ts',
+  'src/storage/boots-seen.ts',
+  'src/storage/checked-json.ts',
   'src/storage/clean-mark.ts',
   'src/storage/data-directory.ts',
   'src/storage/files-node.ts',

@@ -5,7 +5,7 @@ import { drawBirth } from '../../src/server/birth.js'
 import { Membership } from '../../src/server/membership.js'
 import { newClusterId } from '../../src/server/real-ports.js'
 import { openDataDirectory } from '../../src/storage/data-directory.js'
-import { readIdentity, writeIdentity } from '../../src/storage/identity.js'
+import { newIdentity, readIdentity, writeIdentity } from '../../src/storage/identity.js'
 import { callIdentify } from '../../src/transport/peer-calls.js'
 import { Bench, eventually, refusal, serving, type TestNode } from './support.js'
 
@@ -108,7 +108,7 @@ describe('init refuses, and makes nothing', () => {
   test('a node whose addresses are not known yet: it is not identified before', async () => {
     const addresses = { clientAddress: '', peerAddress: '' }
     const membership = new Membership({
-      identity: { format: 1, cluster: null, node: null, boots: [], birth: null, token: 'f'.repeat(32) },
+      identity: newIdentity('f'.repeat(32)),
       self: () => addresses,
       join: [],
       logger: silentLogger,
@@ -117,6 +117,7 @@ describe('init refuses, and makes nothing', () => {
       },
       save: async () => {},
       becomeMember: async () => {},
+      nodes: () => [],
       admit: () => null,
     })
     expect(() => membership.identify()).toThrow(expect.objectContaining({ code: 'UNAVAILABLE' }))

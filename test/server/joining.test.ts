@@ -140,7 +140,10 @@ describe('who does not belong is refused by name, and nobody dies', () => {
     await wiped.start()
     const told = await wiped.lines.find(/kept out/)
     expect(told).toContain(`${wiped.peer} is node 3 of cluster`)
-    expect(told).toContain('Give it the old data directory, or another peer address')
+    expect(told).toMatch(
+      /Give it the old data directory, or run `holdfast node rejoin --data DIRECTORY --node 3 --join \S+`/,
+    )
+    expect(told).toContain('with another peer address it joins as a new node')
     expect(wiped.id).toBeNull()
     const db = await bench.connect(nodes.slice(0, 2))
     await db.put('a', 1)

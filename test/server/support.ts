@@ -107,6 +107,11 @@ export class TestNode {
     return this
   }
 
+  /** Resolves when it ended by itself because it must not go on. */
+  get ended(): Promise<{ code: string; message: string }> {
+    return this.#running?.ended ?? Promise.reject(new Error('the node does not run'))
+  }
+
   async stop(): Promise<void> {
     await this.#running?.stop()
     this.#running = null
@@ -152,6 +157,11 @@ export class Bench {
     const db = await this.connect(nodes)
     await serving(db, { nodes: count, ranges: 2 + splitAt.length })
     return nodes
+  }
+
+  async init(node: TestNode): Promise<void> {
+    await initCluster(node.client)
+    await serving(await this.connect([node]), { nodes: 1, ranges: 2 })
   }
 
   async connect(nodes: readonly TestNode[]): Promise<Holdfast> {

@@ -1,9 +1,19 @@
 import { describe, expect, it } from 'vitest'
 import type { BootId, ClusterId, Generation, Key, NodeId, RangeId, ReplicaId } from '../../src/base/ids.js'
-import { type Identity, readIdentity, recordBoot, writeIdentity } from '../../src/storage/identity.js'
+import {
+  historyOf,
+  type Identity,
+  newIdentity,
+  nextBootCounter,
+  readIdentity,
+  rejoined,
+  withBoot,
+  withoutReplicas,
+  writeIdentity,
+} from '../../src/storage/identity.js'
 import { memoryFiles } from './log-support.js'
 
-const nobody: Identity = { format: 1, cluster: null, node: null, boots: [], birth: null, token: 'token-1' }
+const nobody = newIdentity('token-1')
 const nodes = [{ node: 1 as NodeId, clientAddress: 'a:1', peerAddress: 'a:2', pid: 0 }]
 const range = {
   range: 2 as RangeId,
@@ -18,6 +28,8 @@ const somebody: Identity = {
   cluster: '0123456789abcdef0123456789abcdef' as ClusterId,
   node: 1 as NodeId,
   boots: [{ counter: 1, id: 99 as BootId }],
+  rejoins: [5 as BootId],
+  hasLog: true,
   birth: {
     nodes,
     ranges: [range, { ...range, span: { ...range.span, end: null } }],
@@ -37,18 +49,25 @@ describe('the identity of a node', () => {
     expect(await readIdentity(files)).toEqual(identity)
   })
 
-  it('keeps every boot, durably before the call resolves', async () => {
+  it('keeps every boot, oldest first, under numbers that ascend', async () => {
     const files = memoryFiles()
-    let identity = nobody
-    for (const boot of [7, 3, Number.MAX_SAFE_INTEGER]) identity = await recordBoot(files, identity, boot as BootId)
+    let identity: Identity = nobody
+    for (const boot of [7, 3, Number.MAX_SAFE_INTEGER]) {
+      identity = withBoot(identity, boot as BootId)
+      await writeIdentity(files, identity)
+    }
     files.crash()
-    const boots = [
-      { counter: 1, id: 7 },
-      { counter: 2, id: 3 },
-      { counter: 3, id: Number.MAX_SAFE_INTEGER },
-    ]
-    expect((await readIdentity(files))?.boots).toEqual(boots)
-    expect(identity.boots).toEqual(boots)
+    const found = (await readIdentity(files))!
+    expect(found.boots.map(({ counter }) => counter)).toEqual([1, 2, 3])
+    expect(historyOf(found)).toEqual({ boots: [7, 3, Number.MAX_SAFE_INTEGER], rejoins: [] })
+    expect([nextBootCounter(found), found.hasLog]).toEqual([4, true])
+  })
+
+  it('without its replicas makes none again that it was born with, and keeps who it is', () => {
+    const left = { ...somebody, token: 'new', hasLog: false, birth: { ...somebody.birth, ranges: [] } }
+    expect(withoutReplicas(somebody, 'new')).toEqual(left)
+    expect(withoutReplicas(nobody, 'new')).toEqual({ ...nobody, token: 'new' })
+    expect(rejoined(somebody, { token: 'new', mark: 6 as BootId })).toEqual({ ...left, rejoins: [5, 6] })
   })
 
   it('is refused by name with any flipped or missing byte, and left as it is', async () => {

@@ -103,6 +103,7 @@ describe('what is encoded by hand is what the .proto says', () => {
           protocolHighest: number,
           wallMs: number,
           channel: (['control', 'appends', 'snapshots'] as const)[number % 3]!,
+          history: { boots: [number, 1, 2 ** 53 - 1] as never[], rejoins: number % 2 === 0 ? [] : [number as never] },
         }
         const asked = through('holdfast.peer.v1.Peer', 'Session', 'request', encodePeerHello(words))
         expect(decodePeerHello(asked)).toEqual(words)
@@ -129,7 +130,12 @@ describe('what is encoded by hand is what the .proto says', () => {
         }
         const birth = { cluster: id, nodes: [info], ranges: [range], tokens: [{ node: info.node, token: 'a' }] }
         expect(decodeBirth(through(service, 'Birth', 'request', encodeBirth(birth)))).toEqual(birth)
-        const found = { ...join, cluster: isBorn ? id : null, node: isBorn ? info.node : null }
+        const found = {
+          ...join,
+          cluster: isBorn ? id : null,
+          node: isBorn ? info.node : null,
+          nodes: isBorn ? [info] : [],
+        }
         const identification = through(service, 'Identify', 'response', encodeIdentification(found))
         expect(decodeIdentification(identification)).toEqual(found)
         const init = { replicas: isBorn ? 3 : null, splitAt: [range.span.start] }
@@ -230,6 +236,37 @@ describe('bytes that are not what the .proto says', () => {
     const [frame] = encodePeerMessages([message as never], 1)
     expect(() => decodePeerFrame(frame!, BOOT)).toThrow('an append has entry 9, expected 8')
   })
+
+  test.each([
+    ['a message between replicas without a sender', { type: 'advance', from: 0 }, 'sending replica id is 0'],
+    ['one without a receiver', { type: 'snapshotPull', to: 0 }, 'receiving replica id is 0'],
+    ['one without a range', { type: 'absent', range: 0 }, 'range id is 0'],
+    ['an absent replica without id', { type: 'absent', replica: 0 }, 'replica id is 0'],
+    ['a placement of no replica', { type: 'place', replica: 0 }, 'replica id is 0'],
+    ['an entry asked for without term', { type: 'fetchEntry', term: 0 }, 'entry 4 is asked for with term 0'],
+    ['an entry asked for without index', { type: 'fetchEntry', index: 0 }, 'entry index is 0'],
+    ['another entry than was named', { type: 'fetchedEntry', index: 5 }, 'entry 4 came where 5 was named'],
+    ['a chunk without sequence', { type: 'snapshotChunk', sequence: 0 }, 'a chunk has sequence 0'],
+    ['a snapshot of nothing', { type: 'snapshotOffer', index: 0 }, 'snapshot index is 0'],
+    ['a snapshot of no term', { type: 'snapshotOffer', entryTerm: 0 }, 'a snapshot ends at term 0'],
+  ])('%s is refused', (_, over, expected) => {
+    const entry = { index: 4, term: 1, timestamp: 1, kind: 'noop', payload: new Uint8Array() }
+    const [range] = fc.sample(descriptor, { seed: 1, numRuns: 1 })
+    const about = { range: 1, replica: 2, from: 1, to: 2, descriptor: range, nonce: null }
+    const bookkeeping = {
+      descriptor: range,
+      clock: 1,
+      sessionFloor: 0,
+      collectionFloor: 0,
+      rangeVersion: 1,
+      lineage: [],
+      digest: 0,
+    }
+    const numbers = { index: 4, term: 3, entryTerm: 3, id: 1, sequence: 1, version: 1, timestamp: 1, bytesHint: 0 }
+    const message = { ...about, ...numbers, entry, bookkeeping, last: true, bytes: new Uint8Array(3), ...over }
+    const [frame] = encodePeerMessages([message as never], 1)
+    expect(() => decodePeerFrame(frame!, BOOT)).toThrow(expected)
+  })
 })
 
 describe('frames', () => {
@@ -312,7 +349,8 @@ test('node ids start at 1', () => {
     info: { node: 0 as NodeId, clientAddress: 'a:1', peerAddress: 'a:2', pid: 1 },
   }
   const rest = { boot: 1, to: 1, protocolLowest: 1, protocolHighest: 1, wallMs: 1, channel: 'control' }
-  expect(() => decodePeerHello(encodePeerHello({ ...words, ...rest } as never))).toThrow(
+  const history = { boots: [1], rejoins: [] }
+  expect(() => decodePeerHello(encodePeerHello({ ...words, ...rest, history } as never))).toThrow(
     'node id is 0, expected 1 or more',
   )
 })

@@ -1,5 +1,6 @@
 import net from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
+import { HoldfastError } from '../../src/base/errors.js'
 import type { BootId, ClusterId, NodeId } from '../../src/base/ids.js'
 import { limits } from '../../src/base/limits.js'
 import type { Clock } from '../../src/base/ports.js'
@@ -27,7 +28,14 @@ const clock: Clock = {
 
 function identity(node: number, port: number, over: Partial<PeerIdentity> = {}): PeerIdentity {
   const info = { node: node as NodeId, clientAddress: '127.0.0.1:1', peerAddress: `127.0.0.1:${port}`, pid: 1 }
-  return { cluster: CLUSTER, node: node as NodeId, boot: (node * 1_000) as BootId, info, ...over }
+  return {
+    cluster: CLUSTER,
+    node: node as NodeId,
+    boot: (node * 1_000) as BootId,
+    info,
+    history: { boots: [(node * 1_000) as BootId], rejoins: [] },
+    ...over,
+  }
 }
 
 interface Node {
@@ -48,6 +56,7 @@ async function listen(node: number, port = 0, over: Partial<PeerHandler> = {}): 
   }
   const handler: PeerHandler = {
     identity: () => running.identity,
+    admit: async () => {},
     frame: (frame) => frames.put(frame),
     nodeSeen: (info) => seen.put(info.node),
     join: refuses,
@@ -62,7 +71,13 @@ async function listen(node: number, port = 0, over: Partial<PeerHandler> = {}): 
   return running
 }
 
-function dialler(own: PeerIdentity, over: { clock?: Clock; onDown?: (node: NodeId) => void } = {}) {
+interface DiallerOptions {
+  readonly clock?: Clock
+  readonly onDown?: (node: NodeId) => void
+  readonly onKeptOut?: (error: HoldfastError) => void
+}
+
+function dialler(own: PeerIdentity, over: DiallerOptions = {}) {
   const lines = new Mailbox<string>()
   const peers = new GrpcPeers({ identity: own, clock, logger: logTo(lines), random: { next: () => 0.5 }, ...over })
   ends.push(() => peers.close())
@@ -94,9 +109,9 @@ function append(previous: number, payloadBytes: number, entries = 1): PeerMessag
   }
 }
 
-/** Both connections stand once both have said hello. */
+/** The connections stand once all have said hello. */
 async function connected(node: Node, peers: GrpcPeers): Promise<void> {
-  await node.seen.count(2)
+  await node.seen.count(3)
   while (!peers.isConnected(TWO)) await new Promise((resolve) => setImmediate(resolve))
 }
 
@@ -108,7 +123,7 @@ describe('two nodes', () => {
     const { peers } = dialler(identity(1, 9))
     peers.setPeer(identity(2, node.port).info)
     await connected(node, peers)
-    expect(node.seen.items).toEqual([1, 1])
+    expect(node.seen.items).toEqual([1, 1, 1])
     const messages = [heartbeat(1), append(0, 100), { type: 'allocate' as const, request: 1, count: 2 }]
     peers.send(TWO, messages)
     const frame = await node.frames.find(withMessages)
@@ -135,6 +150,21 @@ describe('two nodes', () => {
     peers.send(TWO, [heartbeat(2), append(1, 70_000)])
     await node.frames.find(({ messages }) => messages.length === 1 && messages[0]!.type === 'heartbeat')
     await node.frames.find(({ messages }) => messages.length === 1 && messages[0]!.type === 'append')
+  })
+
+  test('snapshots have a connection of their own', async () => {
+    const node = await listen(2)
+    const { peers } = dialler(identity(1, 9))
+    peers.setPeer(identity(2, node.port).info)
+    await connected(node, peers)
+    await node.frames.count(6)
+    const between = { range: 1 as never, from: 1 as never, to: 2 as never, id: 7, sequence: 1 }
+    const chunk: PeerMessage = { type: 'snapshotChunk', ...between, last: true, bytes: Buffer.alloc(1_000_000, 3) }
+    peers.send(TWO, [heartbeat(1), chunk, { type: 'snapshotPull', ...between }, append(0, 70_000)])
+    await node.frames.find(({ messages }) => messages.some(({ type }) => type === 'snapshotChunk'))
+    await node.frames.find(({ messages }) => messages.some(({ type }) => type === 'append'))
+    const kinds = node.frames.items.filter(withMessages).map(({ messages }) => messages.map(({ type }) => type))
+    expect(kinds.map((each) => each.join()).sort()).toEqual(['append', 'heartbeat', 'snapshotChunk,snapshotPull'])
   })
 
   test('frames are cut near the limit, a larger entry travels alone', async () => {
@@ -359,7 +389,15 @@ describe('who does not belong is refused by name, on both sides, and logged once
 describe('calls between nodes that have no session yet', () => {
   test('identify, join and birth reach the node, errors name the address', async () => {
     const info = identity(1, 9).info
-    const found = { token: 't', cluster: null, node: null, clientAddress: 'a:1', peerAddress: 'a:2', pid: 7 }
+    const found = {
+      token: 't',
+      cluster: null,
+      node: null,
+      clientAddress: 'a:1',
+      peerAddress: 'a:2',
+      pid: 7,
+      nodes: [info],
+    }
     const joins: unknown[] = []
     const births: BirthDocument[] = []
     const answers: JoinAnswer[] = [{ kind: 'notInitialised' }, { kind: 'redirect', peerAddress: 'b:1' }]
@@ -400,5 +438,63 @@ describe('calls between nodes that have no session yet', () => {
     const request = { token: 't', clientAddress: 'a:1', peerAddress: 'a:2', pid: 7 }
     const call = callJoin(`127.0.0.1:${node.port}`, request, { deadlineMs: 50 })
     await expect(call).rejects.toMatchObject({ code: 'DEADLINE' })
+  })
+})
+
+describe('the boots of a node', () => {
+  test('are told when it opens a session, and nothing of it is taken before they are known', async () => {
+    const claims: unknown[] = []
+    let admit: () => void = () => {}
+    const node = await listen(2, 0, {
+      admit: (claim) => {
+        claims.push({ node: claim.info.node, boot: claim.boot, history: claim.history })
+        return new Promise((resolve) => {
+          admit = resolve
+        })
+      },
+    })
+    const history = { boots: [3 as BootId, 1_000 as BootId], rejoins: [8 as BootId] }
+    const { peers } = dialler(identity(1, 9, { history }))
+    peers.setPeer(identity(2, node.port).info)
+    while (claims.length < 3) await new Promise((resolve) => setImmediate(resolve))
+    expect(claims[0]).toEqual({ node: 1, boot: 1_000, history })
+    expect([node.seen.items, node.frames.items, peers.isConnected(TWO)]).toEqual([[], [], false])
+    // The last of the three was given; the others are still asked.
+    admit()
+    await node.seen.count(1)
+    await node.frames.count(1)
+  })
+
+  test('a node that is kept out is told, by name on both sides', async () => {
+    const why = new HoldfastError('NOT_PERMITTED', 'node 1 was seen here before')
+    const node = await listen(2, 0, { admit: () => Promise.reject(why) })
+    const told = new Mailbox<HoldfastError>()
+    const { peers, lines } = dialler(identity(1, 9), { onKeptOut: (error) => told.put(error) })
+    peers.setPeer(identity(2, node.port).info)
+    const [error] = await told.count(1)
+    expect(error).toMatchObject({
+      code: 'NOT_PERMITTED',
+      message: `127.0.0.1:${node.port}: node 1 was seen here before`,
+    })
+    await lines.find((line) => line.includes('node 1 was seen here before'))
+    await node.lines.find((line) => line.includes('node 1 was seen here before'))
+    expect([node.seen.items, node.frames.items]).toEqual([[], []])
+  })
+
+  test('another refusal keeps nobody out', async () => {
+    const busy = new HoldfastError('UNAVAILABLE', 'the disk is full')
+    const node = await listen(2, 0, { admit: () => Promise.reject(busy) })
+    const told: HoldfastError[] = []
+    const { peers, lines } = dialler(identity(1, 9), { onKeptOut: (error) => told.push(error) })
+    peers.setPeer(identity(2, node.port).info)
+    await lines.find((line) => line.includes('the disk is full'))
+    expect(told).toEqual([])
+  })
+
+  test('a history that does not end with the present boot is malformed', async () => {
+    const node = await listen(2)
+    const { peers, lines } = dialler(identity(1, 9, { history: { boots: [5 as BootId], rejoins: [] } }))
+    peers.setPeer(identity(2, node.port).info)
+    await lines.find((line) => line.includes("a node's history does not end with its boot"))
   })
 })

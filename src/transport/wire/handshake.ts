@@ -1,5 +1,6 @@
 import type { NodeInfo } from '../../base/descriptor.js'
 import type { BootId, ClusterId, NodeId } from '../../base/ids.js'
+import type { BootHistory } from '../peer-types.js'
 import { encode } from './frames.js'
 import { clusterOf, idOf, readNode, writeNode } from './nouns.js'
 import { ANSWER, FRAME, HELLO } from './peer-tags.js'
@@ -23,6 +24,8 @@ export interface PeerHello {
   readonly protocolHighest: number
   readonly wallMs: number
   readonly channel: PeerChannelKind
+  /** Of the dialler only; empty in the answer. */
+  readonly history: BootHistory
 }
 
 /** The dialler's first frame. */
@@ -58,6 +61,8 @@ function writeHello(writer: Writer, tag: number, hello: PeerHello): void {
   writer.uint(HELLO.protocolHighest, hello.protocolHighest)
   writer.uint(HELLO.wallMs, Math.floor(hello.wallMs))
   writer.uint(HELLO.channel, channels.indexOf(hello.channel))
+  writer.uints(HELLO.boots, hello.history.boots)
+  writer.uints(HELLO.rejoins, hello.history.rejoins)
   writer.close()
 }
 
@@ -65,6 +70,8 @@ function readHello(reader: Reader): PeerHello {
   const outer = reader.enter()
   let cluster = ''
   let info: NodeInfo | null = null
+  let boots: number[] = []
+  let rejoins: number[] = []
   const numbers = { boot: 0, to: 0, protocolLowest: 0, protocolHighest: 0, wallMs: 0, channel: 0 }
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     if (tag === HELLO.cluster) cluster = reader.utf8()
@@ -75,6 +82,8 @@ function readHello(reader: Reader): PeerHello {
     else if (tag === HELLO.protocolHighest) numbers.protocolHighest = reader.uint()
     else if (tag === HELLO.wallMs) numbers.wallMs = reader.uint()
     else if (tag === HELLO.channel) numbers.channel = reader.uint()
+    else if (tag === HELLO.boots) boots = reader.uints()
+    else if (tag === HELLO.rejoins) rejoins = reader.uints()
     else reader.skip()
   }
   reader.leave(outer)
@@ -92,5 +101,6 @@ function readHello(reader: Reader): PeerHello {
     protocolHighest: numbers.protocolHighest,
     wallMs: numbers.wallMs,
     channel,
+    history: { boots: boots as BootId[], rejoins: rejoins as BootId[] },
   }
 }

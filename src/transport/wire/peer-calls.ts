@@ -18,6 +18,7 @@ const IDENTIFY = {
   clientAddress: bytes(4),
   peerAddress: bytes(5),
   pid: varint(6),
+  nodes: bytes(7),
 }
 
 const TOKEN_CHARACTERS_MAX = 200
@@ -153,6 +154,7 @@ export function encodeIdentification(found: NodeIdentification): Buffer {
     writer.utf8(IDENTIFY.clientAddress, found.clientAddress)
     writer.utf8(IDENTIFY.peerAddress, found.peerAddress)
     writer.uint(IDENTIFY.pid, found.pid)
+    for (const node of found.nodes) writeNode(writer, IDENTIFY.nodes, node)
   })
 }
 
@@ -164,6 +166,7 @@ export function decodeIdentification(frame: Uint8Array): NodeIdentification {
   let clientAddress = ''
   let peerAddress = ''
   let pid = 0
+  const nodes: NodeInfo[] = []
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     if (tag === IDENTIFY.token) token = reader.utf8()
     else if (tag === IDENTIFY.cluster) cluster = reader.utf8()
@@ -171,6 +174,7 @@ export function decodeIdentification(frame: Uint8Array): NodeIdentification {
     else if (tag === IDENTIFY.clientAddress) clientAddress = reader.utf8()
     else if (tag === IDENTIFY.peerAddress) peerAddress = reader.utf8()
     else if (tag === IDENTIFY.pid) pid = reader.uint()
+    else if (tag === IDENTIFY.nodes) nodes.push(readNode(reader))
     else reader.skip()
   }
   return {
@@ -180,5 +184,6 @@ export function decodeIdentification(frame: Uint8Array): NodeIdentification {
     clientAddress: addressOf(clientAddress, 'client address'),
     peerAddress: addressOf(peerAddress, 'peer address'),
     pid,
+    nodes,
   }
 }

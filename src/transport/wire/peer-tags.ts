@@ -11,6 +11,8 @@ export const HELLO = {
   protocolHighest: varint(6),
   wallMs: varint(7),
   channel: varint(8),
+  boots: bytes(9),
+  rejoins: bytes(10),
 }
 export const FRAME = { hello: bytes(1), wallMs: varint(2), messages: bytes(3) }
 export const ANSWER = { hello: bytes(1) }

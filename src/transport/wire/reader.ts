@@ -47,6 +47,15 @@ export class Reader {
     return high * 0x1_0000_0000 + low
   }
 
+  /** `repeated uint64`, packed. */
+  uints(): number[] {
+    const outer = this.enter()
+    const values: number[] = []
+    while (this.left > 0) values.push(this.#varint())
+    this.leave(outer)
+    return values
+  }
+
   latin1(): string {
     const length = this.#varint()
     const at = this.#take(length)

@@ -80,6 +80,17 @@ export class Writer {
     this.#at += length
   }
 
+  /** `repeated uint64`, packed. Nothing where there are none. */
+  uints(tag: number, values: readonly number[]): void {
+    if (values.length === 0) return
+    this.open(tag, values.length * 7)
+    for (const value of values) {
+      this.#room(10)
+      this.#varint(value)
+    }
+    this.close()
+  }
+
   /** Begins a nested message. `expected`: about how long it will be; a wrong guess costs a move of its bytes. */
   open(tag: number, expected = 0): void {
     this.#room(20)

@@ -1,0 +1,103 @@
+import { HoldfastError } from '../base/errors.js'
+import type { BootId } from '../base/ids.js'
+import { limits } from '../base/limits.js'
+import type { Fatal, Logger } from '../base/ports.js'
+import type { DataDirectory } from '../storage/data-directory.js'
+import { type Identity, nextBootCounter, withBoot, withoutReplicas, writeIdentity } from '../storage/identity.js'
+import { LogForgot } from '../storage/log/forgot.js'
+import { openNodeLog } from '../storage/log/log.js'
+import type { Files, NodeLog, NodeRecord } from '../storage/types.js'
+import { newToken, realClock } from './real-ports.js'
+
+export interface OwnLogParts {
+  readonly dataDirectory: string
+  readonly files: Files
+  readonly putAside: DataDirectory['putAside']
+  readonly identity: Identity
+  readonly boot: BootId
+  readonly logger: Logger
+  readonly fatal: Fatal
+}
+
+/**
+ * Opens the log of a member of a cluster and puts this start into the history of its boots, durably.
+ *
+ * The log is told first, then node.json. So the log's counter is node.json's or one more, and anything else shows that one of the
+ * two is not of this place and time. A log that was lost, or that forgot, has forgotten votes and acknowledgements: this node never
+ * speaks again under the replica ids it had. What it holds is put aside and it begins an empty log; the ranges give it new ids.
+ *
+ * @throws HoldfastError NOT_PERMITTED where the log is another directory's, or newer than node.json: somebody put files in the wrong
+ * place, and the right ones may still be there. The message says what to run where they are not.
+ */
+export async function openOwnLog(parts: OwnLogParts): Promise<{ log: NodeLog; identity: Identity }> {
+  const found = await openWhole(parts)
+  const { log, identity } = typeof found === 'string' ? await beginAnew(parts, found) : { ...parts, log: found }
+  try {
+    const node = { ...log.node, disk: identity.token, boot: nextBootCounter(identity) }
+    await new Promise<void>((resolve) => log.append([{ kind: 'node', ...node }], resolve))
+    const booted = withBoot(identity, parts.boot)
+    await writeIdentity(parts.files, booted)
+    return { log, identity: booted }
+  } catch (error) {
+    await log.close()
+    throw error
+  }
+}
+
+/** The log, or why it has forgotten. */
+async function openWhole(parts: OwnLogParts): Promise<NodeLog | string> {
+  // Without a log there are no replicas: what such a state holds would be taken for theirs.
+  if (!parts.identity.hasLog && (await parts.files.list('log')).length === 0) await parts.putAside(['state'])
+  const log = await openLog(parts)
+  if (typeof log === 'string') return log
+  const forgot = verdictOn(log.node, parts)
+  if (forgot === null) return log
+  await log.close()
+  if (forgot instanceof HoldfastError) throw forgot
+  return forgot
+}
+
+async function openLog({ files, fatal, logger }: OwnLogParts): Promise<NodeLog | string> {
+  try {
+    return await openNodeLog({ files, segmentBytes: limits.logSegmentBytes, clock: realClock, fatal, logger })
+  } catch (error) {
+    if (error instanceof LogForgot) return error.message
+    throw error
+  }
+}
+
+/** null: it is this directory's, and as new as it can be. A string: it has forgotten. An error: somebody has to look. */
+function verdictOn(
+  { disk, boot }: NodeRecord,
+  { identity, dataDirectory }: OwnLogParts,
+): string | HoldfastError | null {
+  const last = nextBootCounter(identity) - 1
+  if (disk === '') return identity.hasLog ? 'log/ is empty, but it was not' : null
+  if (disk !== identity.token) {
+    return misplaced(dataDirectory, 'log/ is of another data directory than node.json, or was put aside before')
+  }
+  if (boot > last + 1) {
+    return misplaced(dataDirectory, `node.json is older than log/: it knows ${last} starts, the log ${boot}`)
+  }
+  return boot < last ? `log/ is an older copy: it knows ${boot} starts, node.json ${last}` : null
+}
+
+function misplaced(dataDirectory: string, what: string): HoldfastError {
+  return new HoldfastError(
+    'NOT_PERMITTED',
+    `the data directory ${dataDirectory} holds what does not belong together: ${what}. Bring back what was there, or run ` +
+      `\`holdfast node rejoin --data ${dataDirectory}\`: what it holds is put aside, and the other nodes give it new replicas`,
+  )
+}
+
+async function beginAnew(parts: OwnLogParts, why: string): Promise<{ log: NodeLog; identity: Identity }> {
+  const { files, logger } = parts
+  const aside = await parts.putAside(['log', 'state'])
+  const what = 'this node may have forgotten what it promised, so its replicas are gone; the ranges replace them'
+  logger.log('error', `${what}: ${why}`, { aside })
+  const identity = withoutReplicas(parts.identity, newToken())
+  await writeIdentity(files, identity)
+  const log = await openLog(parts)
+  if (typeof log === 'string') throw new HoldfastError('INTERNAL', `a new log is damaged: ${log}`)
+  return { log, identity }
+}
