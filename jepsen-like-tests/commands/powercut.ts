@@ -1,4 +1,4 @@
-// npm run powercut [-- --cycles N]
+// npm run powercut [-- --one N --majority N --all N]
 import { runCommand, Skip } from '../command.js'
 import { noLoopDisks } from '../faults/loop-disk.js'
 import { seeded } from '../register.js'
@@ -9,21 +9,25 @@ await runCommand(
     name: 'powercut',
     about: 'Cuts the power of one node, of a majority, and of all nodes of a cluster of three, under load. Needs root.',
     settings: {
-      cycles: { value: 20, min: 1, max: 1_000, about: 'cuts of each kind' },
+      one: { value: 20, min: 0, max: 1_000, about: 'cuts of one node' },
+      majority: { value: 20, min: 0, max: 1_000, about: 'cuts of two of the three nodes at once' },
+      all: { value: 20, min: 0, max: 1_000, about: 'cuts of all nodes at once' },
       seed: { value: 1, min: 1, max: 2 ** 31, about: 'chooses victims and moments' },
       'image-mib': { value: 1_024, min: 256, max: 65_536, about: 'size of each disk' },
     },
-    secondsMax: ({ cycles }) => 300 + cycles * 180,
+    secondsMax: ({ one, majority, all }) => 300 + (one + majority + all) * 60,
   },
-  async ({ cycles, seed, 'image-mib': mebibytes }, scope) => {
+  async ({ one, majority, all, seed, 'image-mib': mebibytes }, scope) => {
     const reason = await noLoopDisks()
     if (reason !== null) throw new Skip(reason)
     const violations: string[] = []
-    for (const [victims, name] of [
-      [1, 'one node'],
-      [2, 'a majority'],
-      [3, 'all nodes'],
-    ] as const) {
+    const kinds = [
+      { name: 'one node', victims: 1, cycles: one },
+      { name: 'a majority', victims: 2, cycles: majority },
+      { name: 'all nodes', victims: 3, cycles: all },
+    ]
+    for (const { name, victims, cycles } of kinds) {
+      if (cycles === 0) continue
       const run = await PowercutRun.begin({ scope, mebibytes, random: seeded(seed + victims) })
       for (let cycle = 1; cycle <= cycles; cycle++) await run.cycle(cycle, victims)
       await run.finish()

@@ -3,7 +3,7 @@ import { messageOf } from '../command.js'
 import { eventually, type NodeProcess, type ProcessCluster, runCli } from '../processes.js'
 import { wholeAgain } from '../whole.js'
 
-const WHOLE_WITHIN_MS = 60_000
+const STUCK_AFTER_MS = 30_000
 /** A supervisor starts a node again that died; one that dies at every start does not come back by itself. */
 const STARTS_MAX = 3
 const COMMAND = /holdfast (node rejoin[^"'`\\]*)/
@@ -27,19 +27,17 @@ export async function bringBack(
     node.start()
   }
   for (const node of damaged) start(node)
-  const until = Date.now() + WHOLE_WITHIN_MS * damaged.length
   for (;;) {
-    const whole = await wholeAgain(cluster, db, 1_000).then(
-      () => null,
-      (error: unknown) => reasonOf(error),
-    )
-    if (whole === null) return damaged.map((node) => (commanded.has(node) ? 'by command' : 'by itself'))
-    if (Date.now() > until) throw new Error(`not whole again: ${whole}`)
-    for (const node of damaged) {
-      if (node.ended === null) continue
+    const missing = await wholeAgain(cluster, db, STUCK_AFTER_MS).then(() => null, messageOf)
+    if (missing === null) return damaged.map((node) => (commanded.has(node) ? 'by command' : 'by itself'))
+    const ended = damaged.filter((node) => node.ended !== null)
+    if (ended.length === 0) throw new Error(`not whole again: ${missing}`)
+    for (const node of ended) {
       const said = await lastSaid(node)
-      if (node.ended.signal === null && !commanded.has(node)) await obey(node, said).then(() => commanded.add(node))
-      else if (starts.get(node)! >= STARTS_MAX) throw new Error(`it dies at every start: ${said}`)
+      if (node.ended?.signal === null && !commanded.has(node)) {
+        await obey(node, said)
+        commanded.add(node)
+      } else if (starts.get(node)! >= STARTS_MAX) throw new Error(`it dies at every start: ${said}`)
       start(node)
     }
   }
@@ -72,11 +70,6 @@ async function lastSaid(node: NodeProcess): Promise<string> {
   return `${JSON.stringify(node.ended)}: ${errors.at(-1) ?? lines.at(-1) ?? 'nothing'}`
 }
 
-function reasonOf(error: unknown): string {
-  const { cause } = error as { cause?: unknown }
-  return cause === undefined ? messageOf(error) : messageOf(cause)
-}
-
 /**
  * Makes `node` lead every range: the other two are stopped, and one of them comes back; just started it doesn't campaign at once.
  * Runs `action` then. Returns whether it did lead them all.
@@ -97,7 +90,7 @@ export async function whileLeading(
   }
   await action()
   first.start()
-  await wholeAgain(cluster, db, WHOLE_WITHIN_MS)
+  await wholeAgain(cluster, db, STUCK_AFTER_MS)
   return leads
 }
 

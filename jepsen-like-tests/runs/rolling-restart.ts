@@ -6,7 +6,8 @@ import { wholeAgain } from '../whole.js'
 
 const KEYS = 10_000
 const VALUE_BYTES = 256
-const WHOLE_WITHIN_MS = 60_000
+const STUCK_AFTER_MS = 60_000
+const READY_WITHIN_MS = 60_000
 const FAILURES_SHOWN_MAX = 10
 
 /** What callers saw in a stretch of time. */
@@ -59,7 +60,7 @@ export class RollingRestart {
     const cluster = await ProcessCluster.start({ splitAt })
     options.scope.defer('processes', () => cluster.stop())
     const run = new RollingRestart(cluster, await cluster.connect({ deadlineMs: 5_000 }), options.thinkMs)
-    await wholeAgain(cluster, run.#db, WHOLE_WITHIN_MS)
+    await wholeAgain(cluster, run.#db, STUCK_AFTER_MS)
     run.#callers.start(options.callers, (caller, n) => run.#call(caller, n))
     // So that no cold code is measured.
     await pause(3_000)
@@ -99,7 +100,7 @@ export class RollingRestart {
     if (node.ended?.code !== 0) this.failures.push(`node ${report.id} ended with ${JSON.stringify(node.ended)}`)
     node.start()
     // As one who rolls a change out does: the node's own word is what is waited for.
-    await eventually('/readyz', WHOLE_WITHIN_MS, async () => ((await node.isReady()) ? true : null))
+    await eventually('/readyz', READY_WITHIN_MS, async () => ((await node.isReady()) ? true : null))
     return {
       node: report.id,
       leaders: report.leaders,

@@ -10,7 +10,7 @@ import { bringBack, whileLeading } from './comeback.js'
 const WRITERS = 64
 const READERS = 4
 const VALUE_BYTES = 256
-const WHOLE_WITHIN_MS = 60_000
+const STUCK_AFTER_MS = 60_000
 /** Written before and while the node is down, so that its log has a tail and it has something to catch up with. */
 const FRESH_WRITES = 200
 
@@ -62,7 +62,7 @@ export class RotRun {
     await this.#cluster.nodes[node]!.end('SIGTERM')
     const files = firstOfKind(await filesOf(this.#cluster.nodes[node]!.directory))
     this.#cluster.nodes[node]!.start()
-    await wholeAgain(this.#cluster, this.#db, WHOLE_WITHIN_MS)
+    await wholeAgain(this.#cluster, this.#db, STUCK_AFTER_MS)
     return files.flatMap((file) => {
       const stops =
         file.kind.startsWith('log ') || file.kind.startsWith('state ') ? ['SIGTERM', 'SIGKILL'] : ['SIGTERM']
@@ -90,7 +90,7 @@ export class RotRun {
     await this.#restart(this.#cluster.nodes[0]!)
     const stateLogKey = await this.#writeKey('w/b/state-log')
     const logKey = await this.#writeKey('w/c/log')
-    await wholeAgain(this.#cluster, this.#db, WHOLE_WITHIN_MS)
+    await wholeAgain(this.#cluster, this.#db, STUCK_AFTER_MS)
     const targets = [
       { node: this.#cluster.nodes[0]!, kind: 'state table', key: tableKey },
       { node: stateLogNode, kind: 'state log', key: stateLogKey },
@@ -183,7 +183,7 @@ export class RotRun {
   async #restart(node: NodeProcess): Promise<void> {
     await node.end('SIGTERM')
     node.start()
-    await wholeAgain(this.#cluster, this.#db, WHOLE_WITHIN_MS)
+    await wholeAgain(this.#cluster, this.#db, STUCK_AFTER_MS)
   }
 }
 
