@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { runCommand, type Scope, Skip } from '../jepsen-like-tests/command.js'
 import { eventually, ProcessCluster, runCli } from '../jepsen-like-tests/processes.js'
 import { wholeAgain } from '../jepsen-like-tests/whole.js'
-import { MemoryWatch } from './lib/memory.js'
+import { MemoryWatch, processorSeconds } from './lib/memory.js'
 
 const VALUE_BYTES = 256
 const MiB = 1024 * 1024
@@ -55,8 +55,11 @@ await runCommand(
 
     for (const how of ['one node', 'all nodes'] as const) {
       for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-        const seconds = await restart(first, how, signal)
-        console.log(`restart of ${how} after ${signal}: serving in ${seconds.toFixed(1)} s (bar ${restartSeconds})`)
+        const { seconds, processor } = await restart(first, how, signal)
+        console.log(
+          `restart of ${how} after ${signal}: serving in ${seconds.toFixed(1)} s (bar ${restartSeconds}), ` +
+            `processor time of the busiest node ${processor.toFixed(1)} s`,
+        )
         if (seconds > restartSeconds)
           violations.push(
             `restart of ${how} after ${signal} took ${seconds.toFixed(1)} s, the bar is ${restartSeconds}`,
@@ -109,7 +112,7 @@ async function restart(
   cluster: ProcessCluster,
   how: 'one node' | 'all nodes',
   signal: 'SIGTERM' | 'SIGKILL',
-): Promise<number> {
+): Promise<{ seconds: number; processor: number }> {
   const nodes = how === 'one node' ? cluster.nodes.slice(0, 1) : cluster.nodes
   await Promise.all(nodes.map((node) => node.end(signal)))
   const begin = performance.now()
@@ -119,7 +122,7 @@ async function restart(
   await db.get('key000000001')
   const seconds = (performance.now() - begin) / 1_000
   await db.close()
-  return seconds
+  return { seconds, processor: Math.max(...nodes.map(({ pid }) => processorSeconds(pid))) }
 }
 
 interface Exported {

@@ -30,6 +30,7 @@ await runCommand(
       number++
       console.log(`${result.violations.length === 0 ? 'ok  ' : 'FAIL'} ${number}. ${result.what}: ${result.comeback}`)
       violations.push(...result.violations)
+      if (result.violations.length > 0) console.log(`     ${result.violations[0]}`)
       if (result.violations.length === 0) return
       // What a failure left behind must not fail the next case.
       reads += run.reads

@@ -125,12 +125,12 @@ export class RotRun {
     }
     try {
       comeback = (await bringBack(this.#cluster, this.#db, damaged)).join(', ')
-      violations.push(...(await this.#compare(damaged)))
     } catch (error) {
       violations.push(messageOf(error))
     }
     if (isServing) await this.#readers.stop()
     violations.push(...this.#wrongReads)
+    if (violations.length === 0) violations.push(...(await this.#compare(damaged).catch((error) => [messageOf(error)])))
     return { what, comeback, violations: violations.map((violation) => `${what}: ${violation}`) }
   }
 
@@ -156,7 +156,7 @@ export class RotRun {
     const at = Math.floor(((this.reads++ * 7_919) % 1_000_003) % this.#written)
     const key = this.#keyAt(at)
     if (!this.#ledger.acknowledged.has(key)) return
-    const value = await this.#db.get(key)
+    const value = await this.#db.get(key).catch(messageOf)
     if (value !== valueFor(key, VALUE_BYTES))
       this.#wrongReads.push(`wrong read: ${key}: ${String(JSON.stringify(value)).slice(0, 60)}`)
   }
