@@ -71,6 +71,8 @@ export class SimNode {
   readonly #files: MemoryFiles
   readonly #db: MemoryStateDb
   #life: Life | null = null
+  /** What the disk has not answered while it hangs; null: it does not hang. */
+  #unanswered: (() => void)[] | null = null
 
   constructor(options: SimNodeOptions) {
     this.#options = options
@@ -141,6 +143,7 @@ export class SimNode {
     if (life === null) return
     this.#life = null
     life.process.end()
+    this.#unanswered = null
     this.#files.crash()
     this.#db.crash()
   }
@@ -151,6 +154,17 @@ export class SimNode {
 
   resume(): void {
     this.#life?.process.resume()
+  }
+
+  /** The disk takes what it is given and answers nothing more, until `releaseDisk` or a crash. */
+  hangDisk(): void {
+    this.#unanswered ??= []
+  }
+
+  releaseDisk(): void {
+    const unanswered = this.#unanswered ?? []
+    this.#unanswered = null
+    for (const action of unanswered) action()
   }
 
   /** A frame arrives from another node. */
@@ -234,6 +248,8 @@ export class SimNode {
   #afterDisk(latencyMs: number, action: () => void): void {
     const life = this.#life
     const jitterMs = this.#random.next() * this.#options.syncMsMax
-    this.#options.scheduler.schedule(latencyMs + jitterMs, () => life?.process.enter(action), true)
+    const answer = () => life?.process.enter(action)
+    const arrive = () => (this.#unanswered === null ? answer() : this.#unanswered.push(answer))
+    this.#options.scheduler.schedule(latencyMs + jitterMs, arrive, true)
   }
 }

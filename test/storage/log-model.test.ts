@@ -16,6 +16,7 @@ import {
   rangeId,
   readAll,
   text,
+  tombstoneItem,
 } from './log-support.js'
 
 /** The log as a person would write it: per range an array, a hard state and a truncation point. */
@@ -28,7 +29,7 @@ type Model = ReadonlyMap<number, RangeModel>
 
 interface Change {
   readonly range: number
-  readonly kind: 'entries' | 'hardState' | 'truncate'
+  readonly kind: 'entries' | 'hardState' | 'truncate' | 'install' | 'tombstone'
   readonly back: number
   readonly count: number
   readonly bytes: number
@@ -40,7 +41,7 @@ type Step =
 
 const change: fc.Arbitrary<Change> = fc.record({
   range: fc.integer({ min: 1, max: 4 }),
-  kind: fc.constantFrom('entries', 'entries', 'entries', 'hardState', 'truncate'),
+  kind: fc.constantFrom('entries', 'entries', 'entries', 'entries', 'hardState', 'truncate', 'install', 'tombstone'),
   back: fc.nat(3),
   count: fc.integer({ min: 1, max: 4 }),
   bytes: fc.oneof(fc.nat(40), fc.nat(9000)),
@@ -73,6 +74,16 @@ function perform(model: Map<number, RangeModel>, { range, kind, back, count, byt
     model.set(range, { ...old, hardState: state })
     return hardStateItem(range, state)
   }
+  if (kind === 'tombstone') {
+    model.delete(range)
+    return tombstoneItem(range, 1)
+  }
+  if (kind === 'install') {
+    // A snapshot of another history: nothing of what is held follows it.
+    const point = { index: Math.max(truncated, last + 2 - back), term }
+    model.set(range, { ...old, entries: [], truncated: point })
+    return checkpointItem(range, point)
+  }
   if (kind === 'truncate') {
     const index = Math.max(truncated, last - back)
     const point = { index, term: old.entries[index - truncated - 1]?.term ?? old.truncated?.term ?? 0 }
@@ -80,7 +91,10 @@ function perform(model: Map<number, RangeModel>, { range, kind, back, count, byt
     return checkpointItem(range, point)
   }
   const first = Math.max(truncated, last - back) + 1
-  const entries = Array.from({ length: count }, (_, i) => entry(first + i, term, `${term}.${i} `.repeat(1 + bytes / 8)))
+  const entries = Array.from({ length: count }, (_, i): Entry => {
+    const made = entry(first + i, term, `${term}.${i} `.repeat(1 + bytes / 8))
+    return i === back ? { ...made, kind: 'configuration' } : made
+  })
   model.set(range, { ...old, entries: [...old.entries.slice(0, first - truncated - 1), ...entries] })
   return entriesItem(range, entries)
 }
@@ -92,6 +106,8 @@ function expectSame(log: NodeLog, model: Model): void {
     truncated: range.checkpoint?.truncated ?? null,
     last: [range.lastIndex, range.lastTerm],
     entries: range.entries,
+    configurations: range.configurations,
+    lost: [...range.damaged, range.forgot],
   }))
   const expected = [...model]
     .sort(([a], [b]) => a - b)
@@ -101,6 +117,8 @@ function expectSame(log: NodeLog, model: Model): void {
       truncated,
       last: [entries.at(-1)?.index ?? truncated?.index ?? 0, entries.at(-1)?.term ?? truncated?.term ?? 0],
       entries: entries.map((one) => ({ ...one, payload: text(one.payload) })),
+      configurations: entries.filter((one) => one.kind === 'configuration').map(({ index }) => index),
+      lost: [false],
     }))
   expect(found).toEqual(expected)
 }

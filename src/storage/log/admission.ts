@@ -87,7 +87,7 @@ class Admission {
     assert(lowest >= before, 'a tombstone went back', range, before, lowest)
     this.#tombstones.set(range, lowest)
     this.#ends.set(range, { last: 0, truncated: 0, terms: new Map([[0, 0]]) })
-    this.records.push(tombstoneRecord(range, lowest))
+    this.records.push(tombstoneRecord(range, lowest, 'drop'))
   }
 
   #repair(range: RangeId, entry: Entry): void {

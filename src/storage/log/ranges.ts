@@ -3,7 +3,7 @@ import type { NodeRecord, RecoveredRange } from '../types.js'
 import type { Row } from './layout.js'
 import type { Place } from './places.js'
 import { RangeLog, type RecordPlace, type SegmentUse } from './range-log.js'
-import { type LogRecord, nodeOf, nodeRecord, tombstoneRecord } from './records.js'
+import { isDrop, type LogRecord, nodeOf, nodeRecord, tombstoneRecord } from './records.js'
 
 /** What the log holds, by range: filled by replay at open, then by every batch that became durable. */
 export class LogContents {
@@ -71,8 +71,10 @@ export class LogContents {
       case 'checkpoint':
         return this.#rangeOf(range).takeCheckpoint(row, body === null ? null : new Uint8Array(body))
       case 'tombstone':
-        this.#ranges.get(range)?.drop()
-        this.#ranges.delete(range)
+        if (isDrop(row)) {
+          this.#ranges.get(range)?.drop()
+          this.#ranges.delete(range)
+        }
         this.#tombstones.set(range, row.index as ReplicaId)
         return
       case 'node':
@@ -84,7 +86,7 @@ export class LogContents {
   /** What every new segment begins with, so that older ones can go. */
   head(): LogRecord[] {
     const records = [nodeRecord(this.#node)]
-    for (const [range, lowest] of this.#tombstones) records.push(tombstoneRecord(range, lowest))
+    for (const [range, lowest] of this.#tombstones) records.push(tombstoneRecord(range, lowest, 'remember'))
     for (const [range, log] of this.#ranges) records.push(...log.head(range))
     return records
   }

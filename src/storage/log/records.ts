@@ -55,7 +55,14 @@ export function nodeOf({ index, term, timestamp }: Row, body: Uint8Array | null,
   return { nextStorage: index as StorageId, disk, boot: term, stateMarker: timestamp }
 }
 
-/** `index` is the lowest replica id that may follow. */
-export function tombstoneRecord(range: number, lowest: ReplicaId): LogRecord {
-  return { ...plain, type: 'tombstone', range, index: lowest }
+/**
+ * `index` is the lowest replica id that may follow; `term` is 1 where it is only remembered, at a segment's head: it drops nothing of a
+ * range that has begun anew since.
+ */
+export function tombstoneRecord(range: number, lowest: ReplicaId, how: 'drop' | 'remember'): LogRecord {
+  return { ...plain, type: 'tombstone', range, index: lowest, term: how === 'drop' ? 0 : 1 }
+}
+
+export function isDrop({ term }: Row): boolean {
+  return term === 0
 }
