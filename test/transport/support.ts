@@ -1,3 +1,4 @@
+import http2 from 'node:http2'
 import grpc from '@grpc/grpc-js'
 import type { ClusterId, NodeId, RangeId, Version } from '../../src/base/ids.js'
 import { type Clock, type Logger, silentLogger } from '../../src/base/ports.js'
@@ -143,6 +144,21 @@ export function rawStream(address: string) {
     client.close()
   }
   return { call, errors, close }
+}
+
+/** A stream below grpc, which would read ahead by itself: takes no byte of an answer, ever. */
+export function deafStream(address: string) {
+  const session = http2.connect(`http://${address}`).on('error', () => {})
+  const { path } = streamMethods.connect
+  const headers = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' }
+  const stream = session.request(headers).on('error', () => {})
+  const send = (frame: Buffer): Promise<void> =>
+    new Promise((resolve) => {
+      const head = Buffer.alloc(5)
+      head.writeUInt32BE(frame.length, 1)
+      stream.write(Buffer.concat([head, frame]), () => resolve())
+    })
+  return { send, close: () => session.destroy() }
 }
 
 /** The same call for every service: bytes in, bytes or error out. */
