@@ -18,6 +18,10 @@ const tasks = {
   demo: { about: 'import real data while nodes are killed', run: (args) => enter('bench/demo.js', args) },
   bench: { about: 'throughput and latency', run: (args) => enter('bench/main.js', args) },
   failover: { about: 'how long writes pause when a leader dies', run: (args) => enter('bench/failover.js', args) },
+  overload: {
+    about: 'memory of a node whose clients or peers do not keep up',
+    run: (args) => enter('bench/overload.js', args),
+  },
   sim: { about: 'the simulated cluster by seed', run: (args) => enter('test/sim/run.js', args) },
   powercut: { about: 'power cuts of real nodes on real file systems', run: (args) => blackBox('powercut', args) },
   rot: { about: 'a damaged file of each kind under real nodes', run: (args) => blackBox('rot', args) },
