@@ -45,6 +45,7 @@ export function nodeGauges(watched: Watched): Readonly<Record<string, SampledGau
     queue_reads: store('Reads waiting to be confirmed or applied', ({ reads }) => reads),
     queue_cold_reads: store('Reads waiting for the disk', ({ coldReads }) => coldReads),
     queue_frames: store('Frames of other nodes not looked at yet', ({ frames }) => frames),
+    disk_full: store('1: no room for writes', ({ diskFull }) => (diskFull ? 1 : 0)),
     overlay_bytes: store('Applied and not yet in the state database', ({ overlayBytes }) => overlayBytes),
     log_bytes: store('Size of all log segments', ({ logBytes }) => logBytes),
     uncommitted_entries: lag('Entries in the log not known to be committed', ({ uncommitted }) => uncommitted),

@@ -9,7 +9,7 @@ export type Readiness =
   | { readonly ready: true }
   | {
       readonly ready: false
-      readonly reason: 'starting' | 'draining' | 'no cluster' | 'ranges without a known leader'
+      readonly reason: 'starting' | 'draining' | 'no cluster' | 'disk full' | 'ranges without a known leader'
       readonly ranges?: readonly RangeId[]
     }
 
@@ -22,7 +22,8 @@ export function readinessOf(node: {
   if (node.phase === 'draining') return { ready: false, reason: 'draining' }
   if (node.phase === 'running' && !node.isMember) return { ready: false, reason: 'no cluster' }
   if (node.phase === 'starting' || node.figures === null) return { ready: false, reason: 'starting' }
-  const { leaderless } = node.figures
+  const { diskFull, leaderless } = node.figures
+  if (diskFull) return { ready: false, reason: 'disk full' }
   if (leaderless.length > 0) return { ready: false, reason: 'ranges without a known leader', ranges: leaderless }
   return { ready: true }
 }

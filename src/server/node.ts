@@ -25,6 +25,8 @@ export interface OpenNodeOptions {
   readonly identity: Identity
   readonly self: NodeInfo
   readonly boot: BootId
+  /** The process before this one did not end in order: all tables of the state are checked before anything is read. */
+  readonly suspect: boolean
   /** What the store defers is its turn. */
   readonly clock: Clock
   readonly logger: Logger
@@ -46,7 +48,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const { db } = await openStateDb(join(options.dataDirectory, 'state'), {
     disk: log.node.disk,
     marker: log.node.stateMarker,
-    suspect: false,
+    suspect: options.suspect,
     logger,
   })
   const { latestCacheBytes: cacheBytes, latestCacheValueBytesMax: cacheValueBytesMax } = limits

@@ -57,4 +57,4 @@ export class OrderlyEnd {
 
 const NOT_IN_ORDER =
   'the process before this one did not end in order: it was killed, ran out of memory, lost power, or died of SIGBUS over a ' +
-  'damaged state table. Its log is replayed'
+  'damaged state table. Its log is replayed, and all tables of its state are checked'

@@ -164,7 +164,8 @@ async function startIn(
       const { dataDirectory } = options
       const onKeptOut = (error: HoldfastError) => ending.keptOut(error)
       const { clock } = watch
-      const parts = { dataDirectory, files, putAside, self, boot, clock, logger, fatal, onKeptOut }
+      const { isSuspect: suspect } = end
+      const parts = { dataDirectory, files, putAside, self, boot, suspect, clock, logger, fatal, onKeptOut }
       nodeId = node
       open = await end.opening(() => openNode({ ...parts, identity: member }))
       watch.open = open

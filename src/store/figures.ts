@@ -17,6 +17,8 @@ export interface StoreFigures {
   readonly coldReads: number
   /** From other nodes, not looked at yet. */
   readonly frames: number
+  /** No room for writes. */
+  readonly diskFull: boolean
   readonly overlayBytes: number
   readonly logBytes: number
   /** Entries in the log that are not known to be committed. */
@@ -34,8 +36,8 @@ export function figuresOf(parts: {
   readonly replicas: Iterable<Replica>
   readonly coldReads: number
   readonly frames: number
-  readonly state: Pick<StateStore, 'overlayBytes'>
-  readonly log: Pick<NodeLog, 'diskBytes'>
+  readonly state: Pick<StateStore, 'overlayBytes' | 'isFull'>
+  readonly log: Pick<NodeLog, 'diskBytes' | 'isFull'>
 }): StoreFigures {
   const all = [...parts.replicas]
   const sum = (value: (replica: Replica) => number): number => all.reduce((total, each) => total + value(each), 0)
@@ -52,6 +54,7 @@ export function figuresOf(parts: {
     reads: sum(({ reads }) => reads.waiting),
     coldReads: parts.coldReads,
     frames: parts.frames,
+    diskFull: parts.state.isFull || parts.log.isFull,
     overlayBytes: parts.state.overlayBytes,
     logBytes: parts.log.diskBytes,
     uncommitted: lag(({ raft }) => raft.lastIndex - raft.commit),

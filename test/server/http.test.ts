@@ -4,9 +4,11 @@ import net from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { initCluster } from '../../src/client/index.js'
+import { readinessOf } from '../../src/server/health.js'
 import { startNode } from '../../src/server/index.js'
 import { NodeMetrics } from '../../src/server/metrics.js'
 import { Watch } from '../../src/server/watch.js'
+import type { StoreFigures } from '../../src/store/figures.js'
 import { root } from '../house/project.js'
 import { Bench, eventually, refusal, type TestNode } from './support.js'
 
@@ -114,6 +116,16 @@ describe('who watches a node over HTTP', () => {
   })
 })
 
+test('a node whose disk is full is not ready, and says so before anything else that is not well', () => {
+  const figures = { diskFull: true, leaderless: [2] } as unknown as StoreFigures
+  const readiness = (parts: Partial<Parameters<typeof readinessOf>[0]>) =>
+    readinessOf({ phase: 'running', isMember: true, figures, ...parts })
+  expect(readiness({})).toEqual({ ready: false, reason: 'disk full' })
+  expect(readiness({ phase: 'draining' })).toEqual({ ready: false, reason: 'draining' })
+  expect(readiness({ phase: 'starting' })).toEqual({ ready: false, reason: 'starting' })
+  expect(readiness({ figures: null })).toEqual({ ready: false, reason: 'starting' })
+})
+
 describe('the metrics of a node', () => {
   test('count what clients asked, by kind and code, and show what the node holds', async () => {
     const node = await bench.node()
@@ -123,6 +135,7 @@ describe('the metrics of a node', () => {
     for (let i = 0; i < 5; i++) await db.put(`k${i}`, i)
     await db.get('k1')
     await refusal(db.put('k1', 2, { ifAbsent: true }))
+    await eventually(async () => (await ask(http, '/readyz')).status === 200)
     const { status, type, body } = await ask(http, '/metrics')
     expect([status, type]).toEqual([200, expect.stringContaining('text/plain; version=0.0.4')])
     expect(sampleOf(body, 'holdfast_requests_total{kind="write",code="OK"}')).toBe(5)
