@@ -11,7 +11,6 @@ export interface LogRecord extends Row {
 
 /** What stands whole in the table of contents has no body: the table stands twice, so one damaged byte takes nothing of it. */
 const NO_BODY = new Uint8Array(0)
-const plain = { kind: null, index: 0, term: 0, timestamp: 0, length: 0, body: NO_BODY } as const
 
 export function entryRecord(type: 'entry' | 'repair', range: RangeId, entry: Entry): LogRecord {
   const { index, term, timestamp, kind, payload } = entry
@@ -20,7 +19,8 @@ export function entryRecord(type: 'entry' | 'repair', range: RangeId, entry: Ent
 
 /** `index` is the commit index, `timestamp` the vote. */
 export function hardStateRecord(range: number, { term, vote, commit }: HardState): LogRecord {
-  return { ...plain, type: 'hardState', range, index: commit, term, timestamp: vote ?? 0 }
+  const timestamp = vote ?? 0
+  return { type: 'hardState', kind: null, range, index: commit, term, timestamp, length: 0, body: NO_BODY }
 }
 
 export function hardStateOf({ index, term, timestamp }: Row): HardState {
@@ -37,7 +37,7 @@ export function checkpointRecord(
   { truncated, last, body }: { truncated: { index: number; term: number }; last: number; body: Uint8Array },
 ): LogRecord {
   const { index, term } = truncated
-  return { ...plain, type: 'checkpoint', range, index, term, timestamp: last, length: body.length, body }
+  return { type: 'checkpoint', kind: null, range, index, term, timestamp: last, length: body.length, body }
 }
 
 export const FORGOTTEN_CHECKPOINT = NO_BODY
@@ -46,7 +46,7 @@ export const FORGOTTEN_CHECKPOINT = NO_BODY
 export function nodeRecord({ nextStorage, disk, boot, stateMarker }: NodeRecord): LogRecord {
   const body = packDisk(disk)
   const row = { index: nextStorage, term: boot, timestamp: stateMarker, length: body.length, body }
-  return { ...plain, type: 'node', range: 0, ...row }
+  return { type: 'node', kind: null, range: 0, ...row }
 }
 
 /** `body` null: it is damaged. */
@@ -60,7 +60,8 @@ export function nodeOf({ index, term, timestamp }: Row, body: Uint8Array | null,
  * range that has begun anew since.
  */
 export function tombstoneRecord(range: number, lowest: ReplicaId, how: 'drop' | 'remember'): LogRecord {
-  return { ...plain, type: 'tombstone', range, index: lowest, term: how === 'drop' ? 0 : 1 }
+  const term = how === 'drop' ? 0 : 1
+  return { type: 'tombstone', kind: null, range, index: lowest, term, timestamp: 0, length: 0, body: NO_BODY }
 }
 
 export function isDrop({ term }: Row): boolean {
