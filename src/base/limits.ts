@@ -52,6 +52,8 @@ export const limits = {
   defaultDeadlineMs: 5_000,
   deadlineMsMax: 600_000,
   sessionKeptMs: 600_000,
+  /** Outcomes that one range remembers; above it the oldest are let go of, by command, before their time. A session has one at least. */
+  sessionOutcomesMax: 250_000,
   versionAheadMsMax: 2_000,
   clockDifferenceWarnMs: 250,
 } as const

@@ -45,6 +45,11 @@ export class Session {
     return named
   }
 
+  /** Of every outcome held. */
+  *versions(): Generator<Version> {
+    for (const held of this.#outcomes.values()) yield versionOf(held)
+  }
+
   outcome(sequence: number): Remembered | null {
     const held = this.#outcomes.get(sequence)
     if (held === undefined) return null

@@ -54,6 +54,23 @@ export class SessionTable {
     return oldest
   }
 
+  /**
+   * The lowest floor above which at most `count` outcomes are left, or null: there are no more anyway. Looks at every outcome: for
+   * now and then.
+   */
+  floorToKeep(count: number): Version | null {
+    assert(count >= 1, 'at least one outcome is kept', count)
+    if (this.#size <= count) return null
+    const versions = new Float64Array(this.#size)
+    let at = 0
+    for (const session of this.#sessions.values()) {
+      for (const version of session.versions()) versions[at++] = version
+    }
+    assert(at === this.#size, 'as many outcomes as are counted', at, this.#size)
+    // No two commands of a range have one version, and what lies at the floor itself stays.
+    return versions.sort()[this.#size - count] as Version
+  }
+
   /** The first outcome of this request, or null. The request need not be proposed if it is known. */
   known(origin: Origin): Remembered | null {
     return this.#sessions.get(origin.session)?.outcome(origin.sequence) ?? null

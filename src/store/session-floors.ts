@@ -4,39 +4,73 @@ import { limits } from '../base/limits.js'
 import { VERSION_TICKS_PER_MS } from '../base/version.js'
 import type { Replica } from './replica.js'
 
-const LOOK_EVERY_TICKS = 500
+const AGES_EVERY_TICKS = 500
+const COUNTS_EVERY_TICKS = 25
 const FLOOR_COMMAND_BYTES = 64
 /** A floor is moved only once it lets go of this much log time, so that it costs one small command now and then. */
 const SLACK_MS = limits.sessionKeptMs / 10
+/** Of the outcomes that a range may have, those that are left once it had too many. */
+const KEPT_OF_TOO_MANY = 0.75
 
-/** Proposes, where this node leads, that a range lets go of session outcomes older than `sessionKeptMs` of log time. */
+/**
+ * Proposes, where this node leads, that a range lets go of session outcomes: those older than `sessionKeptMs` of log time, and
+ * the oldest ones where there are more than it may have. Never without a command: all replicas forget the same, and a request that
+ * may be among what was forgotten is refused instead of run again.
+ */
 export class SessionFloors {
   readonly #replicas: ReadonlyMap<RangeId, Replica>
   readonly #touch: (replica: Replica) => void
+  readonly #outcomesMax: number
+  /** Their floor is on its way. */
+  readonly #moving = new Set<Replica>()
   #ticks = 0
 
-  constructor(replicas: ReadonlyMap<RangeId, Replica>, touch: (replica: Replica) => void) {
+  /** `outcomesMax`: per range, default limits.sessionOutcomesMax. */
+  constructor(
+    replicas: ReadonlyMap<RangeId, Replica>,
+    touch: (replica: Replica) => void,
+    outcomesMax: number = limits.sessionOutcomesMax,
+  ) {
     this.#replicas = replicas
     this.#touch = touch
+    this.#outcomesMax = outcomesMax
   }
 
   tick(now: Version): void {
-    this.#ticks = (this.#ticks + 1) % LOOK_EVERY_TICKS
-    if (this.#ticks !== 0) return
+    this.#ticks += 1
+    if (this.#ticks % COUNTS_EVERY_TICKS === 0) this.#byCount()
+    if (this.#ticks % AGES_EVERY_TICKS === 0) this.#byAge(now)
+  }
+
+  #byCount(): void {
+    for (const replica of this.#replicas.values()) {
+      const { sessions } = replica.machine
+      if (!replica.leads || sessions.size <= this.#outcomesMax || this.#moving.has(replica)) continue
+      const floor = sessions.floorToKeep(Math.ceil(this.#outcomesMax * KEPT_OF_TOO_MANY))
+      if (floor !== null) this.#move(replica, floor)
+    }
+  }
+
+  #byAge(now: Version): void {
     const floor = (now - limits.sessionKeptMs * VERSION_TICKS_PER_MS) as Version
     for (const replica of this.#replicas.values()) {
-      if (!replica.leads) continue
+      if (!replica.leads || this.#moving.has(replica)) continue
       const oldest = replica.machine.sessions.oldest
-      if (oldest === null || oldest >= floor - SLACK_MS * VERSION_TICKS_PER_MS) continue
-      replica.proposals.offer({
-        make: (version) => ({ kind: 'sessionFloor', version, floor }),
-        settle: () => {},
-        bytes: FLOOR_COMMAND_BYTES,
-        seen: NO_VERSION,
-        expiresAt: Number.POSITIVE_INFINITY,
-        endsEntry: false,
-      })
-      this.#touch(replica)
+      if (oldest !== null && oldest < floor - SLACK_MS * VERSION_TICKS_PER_MS) this.#move(replica, floor)
     }
+  }
+
+  #move(replica: Replica, floor: Version): void {
+    this.#moving.add(replica)
+    const taken = replica.proposals.offer({
+      make: (version) => ({ kind: 'sessionFloor', version, floor }),
+      settle: () => void this.#moving.delete(replica),
+      bytes: FLOOR_COMMAND_BYTES,
+      seen: NO_VERSION,
+      expiresAt: Number.POSITIVE_INFINITY,
+      endsEntry: false,
+    })
+    if (taken) this.#touch(replica)
+    else this.#moving.delete(replica)
   }
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Generation, Key, RangeId, Version } from '../../src/base/ids.js'
+import type { ReplicaRole } from '../../src/base/descriptor.js'
+import type { Generation, Key, NodeId, RangeId, ReplicaId, Version } from '../../src/base/ids.js'
 import { type AppliableEntry, RangeMachine } from '../../src/kv/machine.js'
 import type {
   AppliedEntry,
@@ -46,6 +47,19 @@ const wish = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant('split' as const), key: keyNames, session: fc.constantFrom(null, 's') }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('floor' as const), age: fc.integer({ min: 0, max: 60 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('collectionFloor' as const), age: fc.integer({ min: 0, max: 60 }) }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('digest' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('replicas' as const),
+      epochOff: fc.constantFrom(0, 0, 0, 1),
+      roles: fc.array(fc.constantFrom('voter', 'voter', 'learner', 'incoming', 'outgoing'), { maxLength: 3 }),
+    }),
+  },
 )
 const scripts = fc.record({
   entries: fc.array(
@@ -101,7 +115,9 @@ class World {
 
   constructor() {
     const start = bookkeeping()
-    const model = new ModelRange({ id: RANGE, span: span('', null), generation: 1, values: this.values })
+    const { epoch, replicas } = start.descriptor
+    const first = { id: RANGE, span: span('', null), generation: 1, values: this.values, epoch, replicas }
+    const model = new ModelRange(first)
     this.ranges.push({
       machine: newMachine(start),
       model,
@@ -125,8 +141,22 @@ class World {
   }
 
   #compare(live: Live, { commands }: AppliableEntry, applied: AppliedEntry): void {
-    const results = commands.map((command, at) => live.model.execute(command, at === commands.length - 1))
+    const results = commands.map((command, at) =>
+      live.model.execute(command, at === commands.length - 1, commands.length === 1),
+    )
     expect(applied.outcomes.map(plain)).toEqual(results.map(({ outcome }) => plain(outcome)))
+    const { bookkeeping: now } = live.machine
+    const { collectionFloor, descriptor } = now
+    const { model } = live
+    expect([collectionFloor, descriptor.epoch, descriptor.replicas]).toEqual([
+      model.collectionFloor,
+      model.epoch,
+      model.replicas,
+    ])
+    expect(applied.replicas === null).toBe(
+      !commands.some(({ kind }, at) => kind === 'replicas' && applied.outcomes[at]!.kind === 'done'),
+    )
+    expect(applied.digest).toBe(commands.some(({ kind }) => kind === 'digest') ? now.digest : null)
     const child = results.at(-1)?.child ?? null
     expect(applied.split === null).toBe(child === null)
     if (applied.split === null || child === null) return
@@ -154,7 +184,8 @@ class World {
       }
       case 'repeat': {
         const earlier = this.sent[wish.which % Math.max(1, this.sent.length)]
-        return earlier === undefined
+        // A change of replicas is nobody's request: what ids may stand in it is not for this model.
+        return earlier === undefined || earlier.kind === 'replicas'
           ? null
           : { ...earlier, version, ...(earlier.kind === 'write' ? { generation } : {}) }
       }
@@ -165,6 +196,21 @@ class World {
       }
       case 'floor':
         return { kind: 'sessionFloor', version, floor: v(Math.max(0, version - wish.age)) }
+      case 'collectionFloor':
+        return { kind: 'collectionFloor', version, floor: v(Math.max(0, version - wish.age)) }
+      case 'digest':
+        return { kind: 'digest', version }
+      case 'replicas': {
+        // A first voter, so that there is one whatever the others become.
+        const { epoch, nextReplica } = live.machine.bookkeeping.descriptor
+        const replicas = (['voter', ...wish.roles] as const).map((role, at) => ({
+          replica: (nextReplica + at) as ReplicaId,
+          node: (at + 1) as NodeId,
+          role: role as ReplicaRole,
+        }))
+        const next = (nextReplica + replicas.length) as ReplicaId
+        return { kind: 'replicas', version, epoch: epoch + 1 + wish.epochOff, replicas, nextReplica: next }
+      }
     }
   }
 
@@ -217,7 +263,7 @@ const withoutTable = (applied: AppliedEntry) => ({ ...applied, split: applied.sp
 
 describe('machine', () => {
   test('does what a Map and a list of everything done do, and after any restart is as if it had never stopped', () => {
-    const seen = { kinds: new Set<string>(), children: 0, repeats: 0 }
+    const seen = { kinds: new Set<string>(), children: 0, repeats: 0, changes: 0 }
     fc.assert(
       fc.property(scripts, ({ entries, restarts }) => {
         const world = new World()
@@ -225,6 +271,7 @@ describe('machine', () => {
         for (const [at, place] of restarts.entries()) restart(world, world.ranges[at % world.ranges.length]!, place)
         seen.children += world.ranges.length - 1
         for (const { entry, applied } of world.ranges.flatMap(({ history }) => history)) {
+          if (applied !== null && applied.replicas !== null) seen.changes += 1
           for (const [at, outcome] of (applied?.outcomes ?? []).entries()) {
             seen.kinds.add(outcome.kind)
             if ('version' in outcome && outcome.version < entry!.commands[at]!.version) seen.repeats += 1
@@ -244,8 +291,9 @@ describe('machine', () => {
       'split',
       'written',
     ])
-    expect(seen.children).toBeGreaterThan(1_000)
+    expect(seen.children).toBeGreaterThan(500)
     expect(seen.repeats).toBeGreaterThan(1_000)
+    expect(seen.changes).toBeGreaterThan(300)
   })
 })
 

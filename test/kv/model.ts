@@ -1,5 +1,5 @@
-import type { Span } from '../../src/base/descriptor.js'
-import type { Key, Version } from '../../src/base/ids.js'
+import type { ReplicaDescriptor, Span } from '../../src/base/descriptor.js'
+import type { Key, ReplicaId, Version } from '../../src/base/ids.js'
 import type { Codec, Command, Condition, Origin, Outcome, SplitCommand, WriteCommand } from '../../src/kv/types.js'
 
 interface Value {
@@ -19,23 +19,37 @@ export class ModelRange {
   span: Span
   generation: number
   floor = 0
+  collectionFloor = 0
+  epoch: number
+  replicas: readonly ReplicaDescriptor[]
   readonly #values: Map<Key, Value>
   readonly #done: { readonly origin: Origin; readonly outcome: Outcome & { readonly version: number } }[]
 
-  constructor(parts: { id: number; span: Span; generation: number; values: Map<Key, Value>; from?: ModelRange }) {
+  constructor(parts: {
+    id: number
+    span: Span
+    generation: number
+    values: Map<Key, Value>
+    epoch: number
+    replicas: readonly ReplicaDescriptor[]
+    from?: ModelRange
+  }) {
     this.id = parts.id
     this.span = parts.span
     this.generation = parts.generation
     this.#values = parts.values
     this.#done = parts.from === undefined ? [] : [...parts.from.#done]
     this.floor = parts.from?.floor ?? 0
+    this.collectionFloor = parts.from?.collectionFloor ?? 0
+    this.epoch = parts.epoch
+    this.replicas = parts.replicas
   }
 
-  execute(command: Command, endsEntry: boolean): { outcome: Outcome; child: ModelRange | null } {
+  execute(command: Command, endsEntry: boolean, isAlone: boolean): { outcome: Outcome; child: ModelRange | null } {
     const origin = command.kind === 'write' || command.kind === 'split' ? command.origin : null
     const answer = origin === null ? null : this.#answer(origin, command)
     if (answer !== null) return { outcome: answer, child: null }
-    const { outcome, child } = this.#run(command, endsEntry)
+    const { outcome, child } = this.#run(command, endsEntry, isAlone)
     if (origin !== null && 'version' in outcome) this.#done.push({ origin, outcome })
     // The child remembers the split as well.
     return { outcome, child: child === null ? null : child() }
@@ -52,10 +66,22 @@ export class ModelRange {
     return isOld ? { kind: 'sessionExpired', version } : null
   }
 
-  #run(command: Command, endsEntry: boolean): { outcome: Outcome; child: (() => ModelRange) | null } {
+  #run(command: Command, endsEntry: boolean, isAlone: boolean): { outcome: Outcome; child: (() => ModelRange) | null } {
     const { version } = command
     if (command.kind === 'sessionFloor') {
       this.floor = Math.max(this.floor, command.floor)
+      return { outcome: { kind: 'done', version }, child: null }
+    }
+    if (command.kind === 'collectionFloor') {
+      this.collectionFloor = Math.max(this.collectionFloor, command.floor)
+      return { outcome: { kind: 'done', version }, child: null }
+    }
+    if (command.kind === 'digest') return { outcome: { kind: 'done', version }, child: null }
+    if (command.kind === 'replicas') {
+      if (!isAlone || command.epoch !== this.epoch + 1)
+        return { outcome: { kind: 'invalid', reason: 'any' }, child: null }
+      this.epoch += 1
+      this.replicas = command.replicas
       return { outcome: { kind: 'done', version }, child: null }
     }
     if (command.kind === 'split') return this.#split(command, endsEntry)
@@ -89,7 +115,8 @@ export class ModelRange {
     endsEntry: boolean,
   ): { outcome: Outcome; child: (() => ModelRange) | null } {
     if (generation !== this.generation) return { outcome: { kind: 'rangeMoved' }, child: null }
-    if (!endsEntry || !this.#has(at) || at === this.span.start) {
+    const isChanging = this.replicas.some(({ role }) => role !== 'voter' && role !== 'learner')
+    if (isChanging || !endsEntry || !this.#has(at) || at === this.span.start) {
       return { outcome: { kind: 'invalid', reason: 'any' }, child: null }
     }
     const [left, right] = [
@@ -99,7 +126,17 @@ export class ModelRange {
     const make = () => {
       this.span = left
       this.generation += 1
-      return new ModelRange({ id: child, span: right, generation: this.generation, values: this.#values, from: this })
+      const { generation: next } = this
+      const replicas = this.replicas.map(({ node, role }, place) => ({ replica: (place + 1) as ReplicaId, node, role }))
+      return new ModelRange({
+        id: child,
+        span: right,
+        generation: next,
+        values: this.#values,
+        epoch: 0,
+        replicas,
+        from: this,
+      })
     }
     return { outcome: { kind: 'split', version, child }, child: make }
   }

@@ -104,6 +104,7 @@ describe('session table', () => {
         expect(table.size).toBe(held.length)
         const oldest = model.told.filter((each) => each.outcome.version >= model.floor && isHeld(model, each))
         expect(table.oldest).toBe(oldest.length === 0 ? null : Math.min(...oldest.map((each) => each.outcome.version)))
+        expectFloorsToKeep(table)
         // What was cloned and left alone has not moved since.
         for (const copy of left) expect(copy.table.image()).toEqual(copy.image)
 
@@ -155,4 +156,18 @@ function isHeld(model: DumbTable, told: Told): boolean {
   if (told.origin.sequence >= model.lowest(told.origin.session)) return true
   const later = model.kept(told.origin.session).filter((each) => each.outcome.version > told.outcome.version)
   return later.every((each) => each.origin.lowest < told.origin.lowest)
+}
+
+/** A table raised to the floor for `count` keeps no more than so many outcomes, and one raised to just below would keep more. */
+function expectFloorsToKeep(table: SessionTable): void {
+  for (const count of [1, 2, 5]) {
+    const floor = table.floorToKeep(count)
+    expect(floor === null).toBe(table.size <= count)
+    if (floor === null) continue
+    const [at, below] = [table.clone(), table.clone()]
+    at.raiseFloor(floor)
+    below.raiseFloor(v(floor - 1))
+    expect(at.size).toBe(count)
+    expect(below.size).toBeGreaterThanOrEqual(count)
+  }
 }

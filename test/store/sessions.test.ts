@@ -3,6 +3,7 @@ import type { SessionId, Version } from '../../src/base/ids.js'
 import { limits } from '../../src/base/limits.js'
 import { VERSION_TICKS_PER_MS } from '../../src/base/version.js'
 import type { Request, WriteRequest } from '../../src/kv/requests.js'
+import { SessionFloors } from '../../src/store/session-floors.js'
 import { SimCluster } from '../../src/testing/cluster.js'
 import { Bench } from './bench.js'
 import { Client, DATA, get, origin, put, split, v } from './requests.js'
@@ -152,6 +153,40 @@ describe('what a range has let go of', () => {
     await bench.ask(client, anew)
     expect(client.said(anew)).toBe('written')
     expect(bench.failures).toEqual([])
+  })
+
+  it('where there are more outcomes than a range may have, the oldest go, by command, and what may be among them is refused', async () => {
+    const bench = await Bench.open()
+    const client = new Client()
+    const replica = await bench.leads(DATA)
+    const floors = new SessionFloors(new Map([[DATA, replica]]), () => {}, 8)
+    const tick = () => {
+      for (let ticks = 0; ticks < 25; ticks++) floors.tick(bench.store.now)
+    }
+    const requests = Array.from({ length: 9 }, (_, at) => put('a', `${at}`, { origin: origin(`writer-${at}`, 1) }))
+    for (const request of requests.slice(0, 8)) await bench.ask(client, request)
+    tick()
+    expect(replica.proposals.count).toBe(0)
+    await bench.ask(client, requests[8]!)
+    tick()
+    // One floor at a time, however long it takes.
+    tick()
+    expect(replica.proposals.count).toBe(1)
+    // Any request gives the range its turn.
+    await bench.ask(client, get(['a']))
+    await bench.runWhile(() => replica.proposals.count > 0)
+    expect(replica.machine.sessions.size).toBe(6)
+    expect(replica.machine.sessions.floor).toBe(client.version(requests[3]!))
+    tick()
+    expect(replica.proposals.count).toBe(0)
+
+    const [old, kept] = [again(requests[0]!), again(requests[5]!)]
+    await bench.ask(client, old)
+    await bench.ask(client, kept)
+    expect([client.said(old), client.reply(kept)]).toEqual([
+      'SESSION_EXPIRED',
+      { ...client.reply(requests[5]!), id: kept.id },
+    ])
   })
 
   it('a table restored after a restart is the one that was: also with an outcome at the floor itself', async () => {
