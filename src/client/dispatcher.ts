@@ -3,7 +3,7 @@ import { HoldfastError } from '../base/errors.js'
 import type { Version } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import type { Clock, Random } from '../base/ports.js'
-import type { Reply, ReplyError, Request, ServerHello } from '../kv/requests.js'
+import type { Reply, ReplyError, Request, Route, ServerHello } from '../kv/requests.js'
 import type { Body, Call, CallOptions, CallOwner, Ending, Send } from './call.js'
 import { Calls } from './calls.js'
 import type { ClientCoreOptions } from './core-options.js'
@@ -209,8 +209,8 @@ export class Dispatcher implements CallOwner, LinkOwner {
     const { call, link } = send
     this.#calls.see(reply.version)
     if (reply.kind === 'routes') this.#links.learn(reply.nodes)
-    if (reply.kind === 'routes') this.#routes.learn(reply.routes, link.node)
-    if (reply.kind === 'error') this.#routes.learn(reply.error.routes, link.node)
+    if (reply.kind === 'routes') this.#learnRoutes(reply.routes, link)
+    if (reply.kind === 'error') this.#learnRoutes(reply.error.routes, link)
     if (call.isDone || !removeOpen(send)) return
     if (reply.kind === 'error') {
       this.#onRefusal(send, reply.error)
@@ -219,6 +219,11 @@ export class Dispatcher implements CallOwner, LinkOwner {
     // Who executes a request of a range leads it, but for reads that any replica answers.
     if (call.route !== null && send === call.current && !call.isForAnyReplica) call.route.leader = link.node
     this.#calls.succeed(call, reply)
+  }
+
+  #learnRoutes(routes: readonly Route[], teller: NodeLink): void {
+    this.#routes.learn(routes, teller.node)
+    for (const { leader } of routes) if (leader !== null) this.#links.forNode(leader)?.hearOf()
   }
 
   onDown(link: NodeLink, ended: { lost: readonly Send[]; unsent: readonly Call[] }): void {

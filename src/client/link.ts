@@ -57,6 +57,7 @@ export class NodeLink extends Timed {
   #owedSinceMs = 0
   #connectingSinceMs = 0
   #failures = 0
+  #closedAtMs = 0
   #retryAtMs = 0
 
   constructor(address: string, ports: LinkPorts, owner: LinkOwner) {
@@ -85,6 +86,16 @@ export class NodeLink extends Timed {
   /** The node would refuse more than this on one connection. */
   get hasRoom(): boolean {
     return this.#open.size + this.#queued.length < limits.clientRequestsInFlightMax
+  }
+
+  /**
+   * Another node names this one as a leader, so it is alive: tries that failed before (while it was restarted) say nothing of
+   * now. Tries stay the least pause apart, whatever is said.
+   */
+  hearOf(): void {
+    if (this.state !== 'closed') return
+    this.#failures = 0
+    this.#retryAtMs = Math.min(this.#retryAtMs, this.#closedAtMs + RECONNECT_MS_MIN)
   }
 
   /** Connects unless it is connected, connecting, or failed a moment ago. True if there is hope. */
@@ -204,8 +215,9 @@ export class NodeLink extends Timed {
     this.state = 'closed'
     this.#silent = false
     this.lastError = asHoldfastError(error)
+    this.#closedAtMs = clock.monotonicMs()
     const pauseMs = Math.min(RECONNECT_MS_MAX, RECONNECT_MS_MIN * 2 ** Math.min(this.#failures++, 10))
-    this.#retryAtMs = clock.monotonicMs() + pauseMs * (0.5 + random.next() / 2)
+    this.#retryAtMs = this.#closedAtMs + pauseMs * (0.5 + random.next() / 2)
     wheel.disarm(this)
     const lost = [...this.#open.values()]
     this.#open.clear()
