@@ -54,7 +54,7 @@ async function inDirectory(action: (path: string) => Promise<void>): Promise<voi
 }
 
 async function stateStore(path: string): Promise<void> {
-  const { db } = await openStateDb(path, { disk: 'bench', marker: 0, suspect: false })
+  const { db } = await openStateDb(path, { disk: 'bench', marker: 0, suspect: false, nextStorage: 100 as StorageId })
   const store = openStateStore({
     db,
     cacheBytes: 64 * MiB,

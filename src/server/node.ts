@@ -45,12 +45,17 @@ export interface OpenNode {
 export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const { self, boot, clock, logger, fatal, onKeptOut } = options
   const { log, identity } = await openOwnLog(options)
-  const { db } = await openStateDb(join(options.dataDirectory, 'state'), {
+  const { db, verdict } = await openStateDb(join(options.dataDirectory, 'state'), {
     disk: log.node.disk,
     marker: log.node.stateMarker,
     suspect: options.suspect,
+    nextStorage: log.node.nextStorage,
     logger,
   })
+  if (verdict.kind !== 'whole') {
+    const what = verdict.kind === 'lost' ? verdict.what : verdict.damage.what
+    fatal(`the state is ${verdict.kind}: ${what}`)
+  }
   const { latestCacheBytes: cacheBytes, latestCacheValueBytesMax: cacheValueBytesMax } = limits
   const state = openStateStore({
     db,

@@ -83,8 +83,8 @@ export interface ScrubStatus {
   readonly tables: number
   /** Of them those that were not walked since they appeared. */
   readonly unwalked: number
-  /** Damaged blocks found since open. */
-  readonly damagedBlocks: number
+  /** Damaged tables found since open. */
+  readonly damagedTables: number
 }
 
 /** What damaged bytes may have held, or hidden. */

@@ -63,7 +63,7 @@ export class MemoryStateDb implements StateDb {
   }
 
   get scrub(): ScrubStatus {
-    return { tables: 0, unwalked: 0, damagedBlocks: 0 }
+    return { tables: 0, unwalked: 0, damagedTables: 0 }
   }
 
   /** What `openStateDb` finds out: whether this is what our log knows, whole. */

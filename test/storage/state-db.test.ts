@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { StorageId } from '../../src/base/ids.js'
 import { openStateDb } from '../../src/storage/leveldb/open.js'
 import type { DbPut, StateDb } from '../../src/storage/types.js'
 import { MemoryStateDb } from '../../src/testing/state-db.js'
@@ -55,7 +56,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }))
 
 async function openLevelDb(path: string): Promise<StateDb> {
-  return (await openStateDb(path, { disk: 'test', marker: 0, suspect: false })).db
+  return (await openStateDb(path, { disk: 'test', marker: 0, suspect: false, nextStorage: 100 as StorageId })).db
 }
 
 const memory = new Map<string, MemoryStateDb>()

@@ -16,7 +16,7 @@ import { RANGE } from './state-model.js'
 import { Steps, seededRandom } from './steps.js'
 
 const storage = 3 as StorageId
-const OPENING = { disk: 'test', marker: 0, suspect: false }
+const OPENING = { disk: 'test', marker: 0, suspect: false, nextStorage: 100 as StorageId }
 const ALL = { start: '' as Key, end: null }
 const PAGE = { storage, span: ALL, at: 9 as Version, reverse: false, limit: 10, bytesMax: 1 << 20, keysOnly: false }
 const text = (found: Stored | null | undefined): string | null | undefined =>

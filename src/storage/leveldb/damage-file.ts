@@ -45,6 +45,17 @@ export class DamageFile {
     return this.#write()
   }
 
+  /** After an opening's walk: adds what it found. A record that names nothing asked for the walk, and is settled. */
+  async inspected(found: StateDamage | null): Promise<StateDamage | null> {
+    if (found !== null) await this.add(found)
+    const { damage } = this
+    if (damage !== null && damage.storages.length === 0 && damage.journals.length === 0) {
+      this.#damage = null
+      await this.#write()
+    }
+    return this.#damage
+  }
+
   heal(what: { storage: StorageId } | { journal: RangeId }): Promise<void> {
     if (this.#damage === null) return Promise.resolve()
     const { storages, journals } = this.#damage

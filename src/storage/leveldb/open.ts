@@ -1,11 +1,16 @@
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import type { StorageId } from '../../base/ids.js'
 import { type Logger, silentLogger } from '../../base/ports.js'
 import type { OpenedStateDb } from '../types.js'
 import { DamageFile } from './damage-file.js'
 import { type Level, LevelDb, openLevel, WRITE_BUFFER_BYTES } from './database.js'
+import { inspect } from './inspect.js'
 import { MARKERS_END, markerKey, tokenKey, tokenOf } from './own-keys.js'
 import { type LevelSyncer, realSyncer, syncDirectory, syncLogFiles } from './sync-files.js'
+
+/** So much is walked before the state is served; the rest soon after, by the scrub. */
+const WALK_BYTES = 256 * 1024 * 1024
 
 export interface OpenStateDbOptions {
   /** Names this data directory; the same that our log carries. A state database with another one is not ours. Empty: not known yet. */
@@ -14,6 +19,8 @@ export interface OpenStateDbOptions {
   readonly marker: number
   /** The last process ended in a way that damaged files explain (SIGBUS): all of them are checked before anything is read. */
   readonly suspect: boolean
+  /** As our log has it: no storage id from here on was ever used. */
+  readonly nextStorage: StorageId
   readonly logger?: Logger
   /** Default 16 MiB. */
   readonly writeBufferBytes?: number
@@ -33,7 +40,7 @@ export async function openStateDb(directory: string, options: OpenStateDbOptions
   const { logger = silentLogger } = options
   logger.log('error', `the state is lost, its files are put aside as ${directory}.lost: ${found}`)
   await putAside(directory)
-  const fresh = await new Opening(directory, { ...options, marker: 0 }).open()
+  const fresh = await new Opening(directory, options).open()
   if (typeof fresh === 'string') throw new Error(`a new state database is refused: ${fresh}`)
   return { db: fresh.db, verdict: { kind: 'lost', what: found } }
 }
@@ -54,10 +61,20 @@ class Opening {
   /** A text says why what was there is lost. */
   async open(): Promise<OpenedStateDb | string> {
     const directory = this.#directory
+    const { marker, suspect, nextStorage } = this.#options
     await mkdir(directory, { recursive: true, mode: 0o700 })
     const damageFile = await DamageFile.open(directory)
     const { damage } = damageFile
     if (damage !== null && (damage.storages === 'all' || damage.journals === 'all')) return damage.what
+    const inspection = await inspect(directory, {
+      witness: marker > 0 ? markerKey(marker) : null,
+      bytesMax: suspect || damage !== null ? Number.POSITIVE_INFINITY : WALK_BYTES,
+      highest: nextStorage - 1,
+    })
+    if (inspection.lost !== null) return inspection.lost
+    const told = await damageFile.inspected(inspection.damage)
+    if (told !== null && (told.storages === 'all' || told.journals === 'all')) return told.what
+    await inspection.repair()
     let level: Level
     try {
       level = await openLevel(directory, this.#writeBufferBytes)
@@ -67,9 +84,10 @@ class Opening {
       throw error
     }
     const refusal = await this.#identify(level)
-    if (refusal !== null) {
+    // A new one in the place of one that was lost, and nothing in it yet: lost it remains, until our log knows a sync of it.
+    if (refusal !== null && !refusal.isEmpty) {
       await level.close()
-      return refusal
+      return refusal.what
     }
     const db = await LevelDb.of({
       directory,
@@ -77,24 +95,30 @@ class Opening {
       writeBufferBytes: this.#writeBufferBytes,
       syncer: this.#syncer,
       damageFile,
-      check: () => Promise.resolve(),
+      walked: inspection.walked,
+      highest: nextStorage - 1,
+      marker,
     })
-    return { db, verdict: damage === null ? { kind: 'whole' } : { kind: 'damaged', damage } }
+    if (refusal !== null) return { db, verdict: { kind: 'lost', what: refusal.what } }
+    return { db, verdict: told === null ? { kind: 'whole' } : { kind: 'damaged', damage: told } }
   }
 
-  async #identify(level: Level): Promise<string | null> {
+  /** Null: it is ours, as of the last sync at least. */
+  async #identify(level: Level): Promise<{ what: string; isEmpty: boolean } | null> {
     const { disk, marker } = this.#options
     const tokens = (await level.keys({ gte: MARKERS_END }).all()).map(tokenOf)
-    if (disk !== '' && tokens.length > 0 && !tokens.includes(disk))
-      return `it belongs to disk ${tokens.join()}, not to ${disk}`
-    if (marker > 0) {
-      const [found] = await level.getMany([markerKey(marker)])
-      if (found === undefined) return `it does not hold the state as of sync ${marker}`
+    if (disk !== '' && tokens.length > 0 && !tokens.includes(disk)) {
+      return { what: `it belongs to disk ${tokens.join()}, not to ${disk}`, isEmpty: false }
     }
-    if (tokens.length > 0 || disk === '') return null
-    await level.batch([{ type: 'put', key: tokenKey(disk), value: new Uint8Array() }])
-    await syncLogFiles(this.#directory, this.#syncer)
-    return null
+    const [first] = await level.keys({ limit: 1 }).all()
+    const isOlder = marker > 0 && (await level.getMany([markerKey(marker)]))[0] === undefined
+    if (tokens.length === 0 && disk !== '' && (first === undefined || !isOlder)) {
+      await level.batch([{ type: 'put', key: tokenKey(disk), value: new Uint8Array() }])
+      await syncLogFiles(this.#directory, this.#syncer)
+    }
+    if (!isOlder) return null
+    const isEmpty = first === undefined || Buffer.compare(first, MARKERS_END) >= 0
+    return { what: `it does not hold the state as of sync ${marker}`, isEmpty }
   }
 }
 
