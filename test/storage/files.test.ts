@@ -114,6 +114,18 @@ describe('files in a real directory', () => {
   })
 })
 
+describe('files on a disk without room', () => {
+  it('tell so before they fill what is left of it', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'holdfast-files-'))
+    const files = await openNodeFiles(directory)
+    await files.makeDirectory('log')
+    await expect(files.createLogFile('log/a.seg', 2 ** 52)).rejects.toHaveProperty('code', 'ENOSPC')
+    expect(await files.list('log')).toEqual([])
+    await files.close()
+    await rm(directory, { recursive: true })
+  })
+})
+
 describe('files in memory after a power cut', () => {
   it('keep what was synced and any subset of the sectors that were not', async () => {
     const kept = new Set<string>()
