@@ -8,6 +8,7 @@ import { LoopWatch } from './loop-watch.js'
 import type { NodeMetrics } from './metrics.js'
 import type { OpenNode } from './node.js'
 import { watchProcess } from './process-metrics.js'
+import { realClock } from './real-ports.js'
 
 const nobody = { replies() {} }
 
@@ -25,7 +26,7 @@ export class Watch implements HttpPages {
   constructor(parts: { metrics: NodeMetrics; isMember: () => boolean }) {
     this.#metrics = parts.metrics
     this.#isMember = parts.isMember
-    this.#loop = new LoopWatch(parts.metrics)
+    this.#loop = new LoopWatch(parts.metrics, realClock)
     this.#stopWatching = watchProcess(parts.metrics)
     parts.metrics.addGauges(nodeGauges(this))
   }
