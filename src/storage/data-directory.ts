@@ -13,7 +13,7 @@ const FORMAT_FILE = 'FORMAT'
 /** What may stand in a directory that is not ours yet. */
 const HARMLESS = /^(LOCK.*|FORMAT\.tmp|node\.log|lost\+found|\..*)$/
 /** What a node makes in its directory. */
-const OURS = /^(CLEAN|node\.json|peers\.json|log|state|snapshots|aside-\d+)$/
+const OURS = /^(CLEAN|node\.json|peers\.json|log|state|state\.lost|snapshots|aside-\d+)$/
 
 export interface DataDirectory {
   readonly files: Files

@@ -1,4 +1,5 @@
 import { assertNever } from '../base/assert.js'
+import { isJoint } from '../base/descriptor.js'
 import type { Key, RangeId, Version } from '../base/ids.js'
 import { NO_VERSION } from '../base/ids.js'
 import { limits } from '../base/limits.js'
@@ -172,6 +173,10 @@ export class Requests {
   #split(request: SplitRequest, sink: ReplySink): void {
     const replica = this.#admitWrite(request, sink)
     if (replica === null) return
+    if (isJoint(replica.descriptor)) {
+      const message = `the voters of range ${replica.range} are changing: it is split once they have`
+      return this.refuse(request, sink, failure('UNAVAILABLE', message))
+    }
     const { origin, generation, at } = request
     const expiresAt = this.#parts.monotonicMs() + request.deadlineMs
     const taken = this.#parts.ids.take({

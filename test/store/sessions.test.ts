@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { SessionId, Version } from '../../src/base/ids.js'
+import type { RangeId, SessionId, Version } from '../../src/base/ids.js'
 import { limits } from '../../src/base/limits.js'
 import { VERSION_TICKS_PER_MS } from '../../src/base/version.js'
 import type { Request, WriteRequest } from '../../src/kv/requests.js'
@@ -74,6 +74,68 @@ describe('a repeat gets the first outcome and is not applied again', () => {
     bench.logGate.open()
     await bench.runWhile(() => client.said(second) === 'nothing')
     expect(client.reply(second)).toEqual({ ...client.reply(first), id: second.id })
+  })
+
+  it('with hundreds in flight, out of order and sent again, over a crash, clock jumps and a split', async () => {
+    const cluster = new SimCluster({ seed: 'hundreds' })
+    await cluster.start()
+    const client = new Client()
+    const sent = new Map<number, WriteRequest[]>()
+    let where = { child: null as number | null }
+    const send = (sequence: number) => {
+      const key = sequence % 2 === 0 ? `a-${sequence}` : `q-${sequence}`
+      const inChild = where.child !== null && sequence % 2 === 1
+      const at = { range: (inChild ? where.child : DATA) as RangeId, generation: where.child === null ? 1 : 2 }
+      const request = put(key, `${sequence}`, { ...at, origin: origin('writer', sequence) })
+      sent.set(sequence, [...(sent.get(sequence) ?? []), request])
+      const leader = cluster.leaderOf(at.range)
+      if (leader !== null) cluster.node(leader).store?.submit([request], client)
+    }
+    const isWritten = (sequence: number) => sent.get(sequence)?.some((each) => client.said(each) === 'written') ?? false
+    // 7 and 300 have no common divisor: every sequence once, none behind the one before it.
+    const order = Array.from({ length: 300 }, (_, at) => ((at * 7) % 300) + 1)
+    for (const [at, sequence] of order.entries()) {
+      send(sequence)
+      if (at % 3 === 0) send(order[(at * 5) % (at + 1)]!)
+      if (at === 90) cluster.node(cluster.leaderOf(DATA)!).jumpClock(3_600_000)
+      if (at === 180) cluster.node(cluster.leaderOf(DATA)!).jumpClock(-7_200_000)
+      if (at === 120 || at === 240) {
+        const leader = cluster.leaderOf(DATA)!
+        cluster.crash(leader)
+        cluster.restart(leader)
+        await cluster.runWhile(() => cluster.leaderOf(DATA) === null, 10_000)
+      }
+      if (at === 200) {
+        const cut = split('m', { origin: origin('cutter', 1) })
+        await askLeader(cluster, client, cut)
+        const reply = client.reply(cut)
+        if (reply?.kind !== 'split') throw new Error(`the split was answered by ${client.said(cut)}`)
+        where = { child: reply.child }
+        await cluster.runWhile(() => cluster.leaderOf(reply.child) === null, 10_000)
+      }
+      if (at % 40 === 39) await cluster.runFor(3)
+    }
+    while (!order.every(isWritten)) {
+      for (const sequence of order) if (!isWritten(sequence)) send(sequence)
+      await cluster.runFor(200)
+    }
+    // Once more, all of them: whoever is asked gives the first answer.
+    for (const sequence of order) send(sequence)
+    await cluster.runFor(500)
+    for (const sequence of order) {
+      const written = sent.get(sequence)!.filter((each) => client.said(each) === 'written')
+      expect(written.length).toBeGreaterThan(1)
+      const versions = new Set(written.map((each) => client.version(each)))
+      expect([...versions], `sequence ${sequence}`).toHaveLength(1)
+      const inChild = sequence % 2 === 1
+      const range = (inChild ? where.child : DATA) as RangeId
+      const read = get([inChild ? `q-${sequence}` : `a-${sequence}`], { range, generation: 2 })
+      await askLeader(cluster, client, read)
+      const reply = client.reply(read)
+      if (reply?.kind !== 'rows') throw new Error(`the get was answered by ${client.said(read)}`)
+      expect(reply.rows[0]?.version).toBe([...versions][0])
+    }
+    expect(cluster.violations).toEqual([])
   })
 
   it('by the child of a split, from what the parent wrote down, after a start that replays nothing', async () => {
