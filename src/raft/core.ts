@@ -31,8 +31,8 @@ export class Core {
   readonly #random: Random
   readonly #nextTimestamp: (above: Version) => Version
   state: RoleState = { role: 'follower', leader: null }
-  /** Ticks since the start. */
-  clock = 0
+  /** The node's ticks, as far as this replica was told. */
+  clock: number
   /** Ticks since a leader was heard, a vote was given, or the role changed. */
   waited = 0
   #patience: number
@@ -51,6 +51,7 @@ export class Core {
     assert(initial.lastTerm <= initial.hardState.term, 'the log is ahead of the term', initial.lastTerm)
     this.config = config
     this.configuration = initial.configuration
+    this.clock = initial.tick ?? 0
     this.#random = ports.random
     this.#nextTimestamp = ports.nextTimestamp
     this.log = new ReplicaLog(initial, reader, config.tailBytesMax)
@@ -62,7 +63,7 @@ export class Core {
     this.#commit = Math.max(initial.applied, Math.min(initial.hardState.commit, initial.lastIndex)) as LogIndex
     this.writes = new Writes(initial, this.#commit)
     const { start } = initial
-    this.#yielding = start.kind === 'yield' ? { to: start.to, untilTick: config.electionTicksMin } : null
+    this.#yielding = start.kind === 'yield' ? { to: start.to, untilTick: this.clock + config.electionTicksMin } : null
     this.#patience = this.#drawPatience()
   }
 
@@ -112,6 +113,11 @@ export class Core {
     return this.waited >= this.#patience
   }
 
+  /** Ticks until it is impatient, if nothing happens before. */
+  get patienceLeft(): number {
+    return this.#patience - this.waited
+  }
+
   /** It leads, or heard from a live leader less than the shortest election timeout ago (thesis 4.2.3, 6.2). */
   get hasLiveLeader(): boolean {
     if (this.state.role === 'leader') return true
@@ -128,7 +134,7 @@ export class Core {
     return this.#yielding === null || this.clock >= this.#yielding.untilTick || this.#yielding.to === candidate
   }
 
-  /** A new wait, of a newly drawn length. */
+  /** A new wait, of a newly drawn length: replicas that drew alike and split the votes must not do so again. */
   restartWait(): void {
     this.waited = 0
     this.#patience = this.#drawPatience()
@@ -163,7 +169,7 @@ export class Core {
     assert(this.state.role !== 'leader', 'two leaders in one term', this.#term, leader, this.self)
     if (this.state.role === 'follower' && this.state.leader !== null) {
       assert(this.state.leader === leader, 'two leaders in one term', this.#term, this.state.leader, leader)
-      this.restartWait()
+      this.waited = 0
     } else {
       this.becomeFollower({ term: this.#term, leader })
     }

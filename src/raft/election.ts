@@ -3,21 +3,27 @@ import type { ReplicaId, Term } from '../base/ids.js'
 import type { Core } from './core.js'
 import { becomeLeader } from './leader.js'
 import { voteResult } from './quorum.js'
-import type { Candidate, PreCandidate } from './roles.js'
+import type { Candidate, Leader, PreCandidate, RoleState } from './roles.js'
 import type { PreVote, PreVoteReply, Vote, VoteReply } from './types.js'
 
-/** One tick of a replica that does not lead. */
-export function waitForLeader(core: Core): void {
-  core.waited += 1
+export function ticksUntilImpatient(core: Core, state: NotLeading): number {
+  if (state.role === 'follower') return core.patienceLeft
+  const { heartbeatTicks } = core.config
+  return Math.min(core.patienceLeft, heartbeatTicks - (core.waited % heartbeatTicks))
+}
+
+/** The clock of a replica that does not lead has moved by `ticks`. */
+export function waitForLeader(core: Core, state: NotLeading, ticks: number): void {
+  core.waited += ticks
   if (core.isImpatient) {
     if (core.isVoter && !core.isDiskStalled) becomePreCandidate(core)
     else core.restartWait()
     return
   }
-  const { state } = core
-  const isAsking = state.role === 'preCandidate' || state.role === 'candidate'
-  if (isAsking && core.waited % core.config.heartbeatTicks === 0) askForVotes(core, state)
+  if (state.role !== 'follower' && core.waited % core.config.heartbeatTicks === 0) askForVotes(core, state)
 }
+
+type NotLeading = Exclude<RoleState, Leader>
 
 /** Asks everybody whether an election at the next term could be won, leaving all terms as they are (thesis 9.6). */
 export function becomePreCandidate(core: Core): void {

@@ -24,7 +24,6 @@ export function becomeLeader(core: Core): void {
     peers,
     noop: next,
     reads,
-    ticksSinceHeartbeat: 0,
     heartbeatDue: false,
     appendsDue: true,
   }
@@ -49,11 +48,14 @@ export function isReadyToServe(core: Core): boolean {
   return core.state.role === 'leader' && core.commit >= core.state.noop
 }
 
-/** One tick of a leader: counts, and acts once per heartbeat interval. */
+/** Intervals are cut by the node's clock and not by when it was elected: all leaders of a node beat together. */
+export function ticksUntilHeartbeat({ clock, config }: Core): number {
+  return config.heartbeatTicks - (clock % config.heartbeatTicks)
+}
+
+/** The clock of a leader has moved: acts once per heartbeat interval. */
 export function lead(core: Core, leader: Leader): void {
-  leader.ticksSinceHeartbeat += 1
-  if (leader.ticksSinceHeartbeat < core.config.heartbeatTicks) return
-  leader.ticksSinceHeartbeat = 0
+  if (core.clock % core.config.heartbeatTicks !== 0) return
   if (core.isDiskStalled || !hasQuorum(core, leader)) {
     core.becomeFollower({ term: core.term, leader: null })
     return

@@ -8,10 +8,19 @@ import {
   onPreVoteReply,
   onVote,
   onVoteReply,
+  ticksUntilImpatient,
   waitForLeader,
 } from './election.js'
 import { onAppend, onHeartbeat, tellTerm } from './follower.js'
-import { appendOwn, confirmedRound, flush, isReadyToServe, lead, onHeartbeatReply } from './leader.js'
+import {
+  appendOwn,
+  confirmedRound,
+  flush,
+  isReadyToServe,
+  lead,
+  onHeartbeatReply,
+  ticksUntilHeartbeat,
+} from './leader.js'
 import { matchAdvanced, onAppendAccepted, onAppendRejected } from './replication.js'
 import type {
   AppendAccepted,
@@ -131,12 +140,22 @@ export class Raft {
     else this.#dispatch(message)
   }
 
-  /** Time passes by one tick. */
-  tick(): void {
+  /** Ticks until time alone makes this replica act, at least 1. What is stepped in may bring that nearer or push it away. */
+  get ticksUntilDue(): number {
     const core = this.#core
-    core.clock += 1
+    return core.state.role === 'leader' ? ticksUntilHeartbeat(core) : ticksUntilImpatient(core, core.state)
+  }
+
+  /**
+   * Time passes by `ticks` (default 1). Ticks before the one that is due change nothing but counters, so they may be told late
+   * and all at once, as long as they are told before anything else is stepped in. Never more than `ticksUntilDue`.
+   */
+  tick(ticks = 1): void {
+    const core = this.#core
+    assert(ticks > 0 && ticks <= this.ticksUntilDue, 'ticks beyond the one that is due', ticks)
+    core.clock += ticks
     if (core.state.role === 'leader') lead(core, core.state)
-    else waitForLeader(core)
+    else waitForLeader(core, core.state, ticks)
   }
 
   /** Appends an entry to the leader's log; null: not the leader. `payload` must own its memory. */
@@ -191,6 +210,12 @@ export class Raft {
 
   /** What this replica is good for at present. Whoever may not campaign votes and acknowledges, and gives up the lead. */
   setFitness(_fitness: { readonly mayCampaign: boolean; readonly needsSnapshot: boolean }): void {}
+
+  /** Catching up a peer from disk is paced: more is to be sent with the next takeReady, which is to come in another turn. */
+  get hasMoreToSend(): boolean {
+    const { state } = this.#core
+    return state.role === 'leader' && state.appendsDue
+  }
 
   /** The effects since the last call, or null. */
   takeReady(): Ready | null {

@@ -27,7 +27,6 @@ export interface Leader {
   /** The first entry of this term: until it is committed nothing is served (thesis 6.4, 3.6.2). */
   readonly noop: LogIndex
   readonly reads: ReadRounds
-  ticksSinceHeartbeat: number
   /** Heartbeats leave with the next takeReady. */
   heartbeatDue: boolean
   /** Some peer may be sent an append with the next takeReady. */

@@ -161,6 +161,8 @@ export interface InitialState {
   readonly lastTerm: Term
   readonly lastTimestamp: Version
   readonly applied: LogIndex
+  /** The node's tick at which it starts. Default 0. Leaders that count alike send their heartbeats in the same ticks, so in one frame. */
+  readonly tick?: number
   /**
    * How this replica behaves at first. 'follow': for one election timeout it neither votes nor campaigns unless the leader asks
    * for it, because it may have confirmed that leader's lease before it stopped. 'campaign': at once, without pre-vote (it stands where a split's parent leads).

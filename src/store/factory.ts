@@ -132,6 +132,7 @@ export class ReplicaFactory {
         lastTerm: found.lastTerm,
         lastTimestamp: maxVersion(found.lastTimestamp, bookkeeping.clock),
         applied: parts.applied.index,
+        tick: host.tick(),
         start: parts.start,
       },
       reader,

@@ -35,6 +35,10 @@ export class IdPool {
     this.#ask = ask
   }
 
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0
+  }
+
   /** False: as many wait as may, this one was not taken. */
   take(waiter: IdWaiter): boolean {
     if (this.#waiting.length >= WAITING_MAX) return false

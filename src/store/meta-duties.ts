@@ -38,7 +38,7 @@ export type JoinResult =
  */
 export class MetaDuties {
   readonly #parts: MetaParts
-  #ticksUntilReport = REPORT_EVERY_TICKS
+  #reportAtTick: number = REPORT_EVERY_TICKS
   #publishing = false
   readonly #pendingDescriptors = new Map<RangeId, Descriptor>()
   readonly #pendingNodes = new Map<NodeId, NodeInfo>()
@@ -47,19 +47,18 @@ export class MetaDuties {
     this.#parts = parts
   }
 
-  tick(): void {
-    if (--this.#ticksUntilReport > 0) return
-    this.#ticksUntilReport = REPORT_EVERY_TICKS
-    this.#report()
+  isDue(tick: number): boolean {
+    return tick >= this.#reportAtTick
   }
 
   /** There is news: reports with the next tick, however much of it comes until then. */
   reportSoon(): void {
-    this.#ticksUntilReport = 0
+    this.#reportAtTick = 0
   }
 
   /** Tells the meta range's leader what the index lacks, as far as this node can see. */
-  #report(): void {
+  report(tick: number): void {
+    this.#reportAtTick = tick + REPORT_EVERY_TICKS
     const { index } = this.#parts
     const descriptors: Descriptor[] = []
     for (const replica of this.#parts.replicas.values()) {

@@ -11,6 +11,7 @@ import type { Raft } from '../raft/raft.js'
 import type { Entry, HardState, Message, Ready } from '../raft/types.js'
 import { contains } from '../range/span.js'
 import type { Checkpoint, StateStore } from '../storage/types.js'
+import type { Due } from './due-ticks.js'
 import { Lease } from './lease.js'
 import type { Persisting } from './log-writer.js'
 import { Proposals } from './proposals.js'
@@ -23,6 +24,8 @@ export interface ReplicaHost {
   readonly codec: EntryCodec
   /** Log batch after which all entries known by now are durable here. */
   logBatch(): number
+  /** Ticks that have passed on this node. */
+  tick(): number
   /** Log time, as the lowest version a command proposed now may get. */
   now(): Version
   monotonicMs(): number
@@ -65,7 +68,7 @@ interface Lookup {
 }
 
 /** One node's copy of a range: its consensus core, its state machine, and what waits on either. */
-export class Replica implements Persisting {
+export class Replica implements Persisting, Due {
   readonly range: RangeId
   readonly id: ReplicaId
   readonly raft: Raft
@@ -73,6 +76,7 @@ export class Replica implements Persisting {
   readonly proposals = new Proposals()
   readonly reads = new Reads()
   readonly #lease: Lease
+  watchedAt = 0
   readonly #host: ReplicaHost
   #storages: Checkpoint['storages']
   #applied: { readonly index: LogIndex; readonly term: Term }
@@ -81,6 +85,8 @@ export class Replica implements Persisting {
   /** Highest version given to a command of this range by this node. */
   #lastProposed: Version
   #fetching = false
+  /** The tick up to which the core has been told. */
+  #toldTick: number
   /** All that the next entry reads, once it is whole. */
   #picture: ReadonlyMap<Key, Stored | null> | null = null
 
@@ -101,6 +107,7 @@ export class Replica implements Persisting {
     this.#truncated = parts.truncated
     this.#checkpointed = parts.checkpointed
     this.#lastProposed = parts.bookkeeping.clock
+    this.#toldTick = host.tick()
   }
 
   get descriptor(): Descriptor {
@@ -136,6 +143,24 @@ export class Replica implements Persisting {
     const found = this.#storages.find((each) => contains(each.span, key))
     assert(found !== undefined, 'no storage covers the key', this.range)
     return found.storage
+  }
+
+  // ---- time ----
+
+  /** What waits for room in the overlay asks again at every tick. */
+  get dueAt(): number {
+    return this.#toldTick + (this.#isHeld ? 1 : this.raft.ticksUntilDue)
+  }
+
+  /**
+   * Tells the core of the ticks since it was told last. They are told late, when the replica has anything else to do: to be called
+   * before that reaches the core, or the wait that it begins would be shortened by ticks from before it.
+   */
+  takeTicks(): void {
+    const ticks = this.#host.tick() - this.#toldTick
+    if (ticks === 0) return
+    this.#toldTick += ticks
+    this.raft.tick(ticks)
   }
 
   // ---- proposing ----
@@ -217,6 +242,7 @@ export class Replica implements Persisting {
   }
 
   persisted(written: { hardState: HardState | null; lastEntry: { index: LogIndex; term: Term } | null }): void {
+    this.takeTicks()
     this.raft.persisted(written)
     this.#host.touch(this)
   }
@@ -231,13 +257,18 @@ export class Replica implements Persisting {
     return this.raft.commit > this.#applied.index
   }
 
+  /** What is committed waits for LevelDB to take what was applied before. */
+  get #isHeld(): boolean {
+    return this.hasUnapplied && this.#host.state.overlayBytes > limits.overlayBytesMax
+  }
+
   /**
    * Applies committed entries in log order, as far as what they read is at hand; stops at the first that has to wait for the
    * disk and goes on when its picture is whole; bounded per turn, and by what LevelDB has not taken yet. The picture holds what was
    * at hand too: the cache may let go of it while the rest is fetched. It cannot age: nothing else writes this range's keys.
    */
   applyCommitted(): void {
-    if (this.#fetching || !this.hasUnapplied || this.#host.state.overlayBytes > limits.overlayBytesMax) return
+    if (this.#fetching || !this.hasUnapplied || this.#isHeld) return
     const from = (this.#applied.index + 1) as LogIndex
     for (const entry of this.raft.committedEntries({ from, bytesMax: limits.frameBytesMax })) {
       if (!this.#applyEntry(entry)) return

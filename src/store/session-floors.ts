@@ -4,8 +4,9 @@ import { limits } from '../base/limits.js'
 import { VERSION_TICKS_PER_MS } from '../base/version.js'
 import type { Replica } from './replica.js'
 
-const AGES_EVERY_TICKS = 500
 const COUNTS_EVERY_TICKS = 25
+/** A multiple of the other. */
+const AGES_EVERY_TICKS = 500
 const FLOOR_COMMAND_BYTES = 64
 /** A floor is moved only once it lets go of this much log time, so that it costs one small command now and then. */
 const SLACK_MS = limits.sessionKeptMs / 10
@@ -23,7 +24,6 @@ export class SessionFloors {
   readonly #outcomesMax: number
   /** Their floor is on its way. */
   readonly #moving = new Set<Replica>()
-  #ticks = 0
 
   /** `outcomesMax`: per range, default limits.sessionOutcomesMax. */
   constructor(
@@ -36,10 +36,14 @@ export class SessionFloors {
     this.#outcomesMax = outcomesMax
   }
 
-  tick(now: Version): void {
-    this.#ticks += 1
-    if (this.#ticks % COUNTS_EVERY_TICKS === 0) this.#byCount()
-    if (this.#ticks % AGES_EVERY_TICKS === 0) this.#byAge(now)
+  isDue(tick: number): boolean {
+    return tick % COUNTS_EVERY_TICKS === 0
+  }
+
+  /** `now`: log time. */
+  move(tick: number, now: Version): void {
+    this.#byCount()
+    if (tick % AGES_EVERY_TICKS === 0) this.#byAge(now)
   }
 
   #byCount(): void {

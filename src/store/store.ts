@@ -6,9 +6,11 @@ import type { NodeStatus, ReplySink, Request, ServerHello } from '../kv/requests
 import type { AppliedEntry, SplitEffect } from '../kv/types.js'
 import type { Message } from '../raft/types.js'
 import type { Checkpoint, NodeLog, StateStore } from '../storage/types.js'
+import { DueTicks } from './due-ticks.js'
 import { type Birth, openReplicas, ReplicaFactory } from './factory.js'
 import { figuresOf, type StoreFigures } from './figures.js'
 import { IdPool } from './id-pool.js'
+import { KnownNodes } from './known-nodes.js'
 import { LogTime } from './log-time.js'
 import { LogWriter } from './log-writer.js'
 import { type JoinResult, MetaDuties } from './meta-duties.js'
@@ -53,15 +55,15 @@ const STOPPING = failure('UNAVAILABLE', 'this node is stopping')
 export class Store {
   readonly #options: StoreOptions
   readonly #replicas = new Map<RangeId, Replica>()
-  readonly #nodes = new Map<NodeId, NodeInfo>()
-  /** Nodes that told of themselves and were not lost since: the index may be older than that. */
-  readonly #met = new Set<NodeId>()
+  readonly #nodes: KnownNodes
   readonly #index = new MetaIndex()
   readonly #outbox = new Outbox()
   readonly #writer: LogWriter
   readonly #stateSync: StateSync
   readonly #ticker: Ticker
   readonly #time: LogTime
+  /** Replicas by the tick at which time makes them act. */
+  readonly #dueTicks = new DueTicks<Replica>()
   readonly #duties: MetaDuties
   readonly #ids: IdPool
   readonly #routes: Routes
@@ -76,6 +78,8 @@ export class Store {
   /** Replicas with something to do in this turn. */
   #active = new Set<Replica>()
   #scheduled = false
+  /** This turn takes its inputs, or is about to: what becomes active now has its place in it. */
+  #taking = false
   #serving = false
   #stopped = false
 
@@ -83,11 +87,10 @@ export class Store {
     this.#options = options
     this.#startedMs = options.clock.monotonicMs()
     this.#time = new LogTime(options.clock)
-    for (const node of options.birth.nodes) this.#nodes.set(node.node, node)
-    this.#nodes.set(options.self.node, options.self)
+    this.#nodes = new KnownNodes(options.self, options.birth.nodes, (info) => options.onNode?.(info))
     const wake = () => this.#wake()
     this.#writer = new LogWriter(options.log, wake)
-    this.#ticker = new Ticker(options.clock, wake)
+    this.#ticker = new Ticker(options.clock, { isIdle: (tick) => this.#isIdle(tick), wake })
     const replicas = this.#replicas
     this.#stateSync = new StateSync({ log: options.log, state: options.state, writer: this.#writer, replicas, wake })
     this.#duties = new MetaDuties({
@@ -95,12 +98,12 @@ export class Store {
       index: this.#index,
       birth: options.birth,
       replicas,
-      others: () => [...this.#nodes.keys()].filter((node) => node !== options.self.node),
+      others: () => [...this.#nodes.byId.keys()].filter((node) => node !== options.self.node),
       send: (to, message) => this.#outbox.message(to, message),
       touch: (replica) => this.#touch(replica),
     })
     this.#ids = new IdPool(options.random, (request, count) => this.#duties.requestIds(this.#ids, request, count))
-    this.#routes = new Routes({ replicas, index: this.#index, nodes: this.#nodes })
+    this.#routes = new Routes({ replicas, index: this.#index, nodes: this.#nodes.byId })
     this.#sessionFloors = new SessionFloors(replicas, (replica) => this.#touch(replica))
     this.#versionReads = new VersionReads({
       serve: (replica, read) => this.#requests.serve(replica, read),
@@ -129,6 +132,7 @@ export class Store {
       state: this.#options.state,
       codec: this.#options.codec,
       logBatch: () => this.#writer.lastNumber,
+      tick: () => this.#ticker.now,
       now: () => this.#time.now,
       monotonicMs: () => this.#options.clock.monotonicMs(),
       wallMs: () => this.#options.clock.wallMs(),
@@ -151,8 +155,8 @@ export class Store {
         this.#time.needMajorityOf(replica.descriptor.replicas.length)
       }
       // Without a replica it gives no versions, but clients take over what its hello says.
-      if (replicas.length === 0) this.#time.needMajorityOf(this.#nodes.size)
-      for (const node of this.#index.nodes) this.#nodeTold(node)
+      if (replicas.length === 0) this.#time.needMajorityOf(this.#nodes.byId.size)
+      for (const node of this.#index.nodes) this.#nodes.told(node)
       this.#serving = true
       this.#ticker.start()
       this.#wake()
@@ -199,7 +203,7 @@ export class Store {
 
   /** The transport lost its connection to a node. */
   peerDown(node: NodeId): void {
-    this.#met.delete(node)
+    this.#nodes.lost(node)
     for (const replica of this.#replicas.values()) {
       const peer = replica.descriptor.replicas.find((each) => each.node === node)
       if (peer !== undefined) replica.raft.unreachable(peer.replica)
@@ -208,25 +212,7 @@ export class Store {
 
   /** A node said itself who and where it is. */
   nodeSeen(info: NodeInfo): void {
-    this.#met.add(info.node)
-    this.#takeNode(info)
-  }
-
-  /**
-   * The index says where a node is, perhaps from before it moved: a node that is here would be dialled in the wrong place, and
-   * then hear of no leader whom it could tell.
-   */
-  #nodeTold(info: NodeInfo): void {
-    if (!this.#met.has(info.node)) this.#takeNode(info)
-  }
-
-  #takeNode(info: NodeInfo): void {
-    const known = this.#nodes.get(info.node)
-    const same =
-      known?.clientAddress === info.clientAddress && known.peerAddress === info.peerAddress && known.pid === info.pid
-    if (same || info.node === this.#options.self.node) return
-    this.#nodes.set(info.node, info)
-    this.#options.onNode?.(info)
+    this.#nodes.seen(info)
   }
 
   /** Gives a new node its id, or names the node that can. */
@@ -256,7 +242,7 @@ export class Store {
 
   #touch(replica: Replica): void {
     this.#active.add(replica)
-    this.#wake()
+    if (!this.#taking) this.#wake()
   }
 
   /**
@@ -278,8 +264,10 @@ export class Store {
    */
   #turn(): void {
     if (this.#serving) this.#time.read()
+    this.#taking = this.#serving
     this.#writer.drainFinished()
     const active = this.#serving ? this.#takeInputs() : []
+    this.#taking = false
     for (const replica of active) this.#propose(replica)
     this.#outbox.flushMessages(this.#options.transport)
     this.#writer.flush()
@@ -295,13 +283,14 @@ export class Store {
   #takeInputs(): Iterable<Replica> {
     this.#takeFrames()
     this.#takeRequests()
-    if (this.#ticker.take()) this.#tick()
+    if (this.#ticker.take()) this.#tick(this.#ticker.now)
     const active = this.#active
     this.#active = new Set()
     return active
   }
 
   #propose(replica: Replica): void {
+    replica.takeTicks()
     replica.propose()
     const refused = replica.reads.begin(
       (context) => replica.raft.readIndex(context),
@@ -316,13 +305,16 @@ export class Store {
     for (const read of replica.reads.takeServable(replica.applied)) this.#requests.serve(replica, read)
     this.#versionReads.turned(replica)
     if (replica.proposals.waiting > 0) this.#touch(replica)
+    this.#dueTicks.watch(replica, this.#ticker.now)
   }
 
   #collect(replica: Replica): void {
-    for (let ready = replica.raft.takeReady(); ready !== null; ready = replica.raft.takeReady()) {
+    const ready = replica.raft.takeReady()
+    if (ready !== null) {
       replica.accept(ready)
       for (const context of ready.failedReads) this.#requests.refuseReads(replica.reads.fail(context), replica)
       this.#writer.add(replica.range, replica, ready)
+      if (replica.raft.hasMoreToSend) this.#touch(replica)
     }
     replica.observeLease()
   }
@@ -361,6 +353,7 @@ export class Store {
   #step(from: NodeId, message: Message): void {
     const replica = this.#replicas.get(message.range)
     if (replica === undefined || replica.nodeOf(message.from) !== from) return
+    replica.takeTicks()
     replica.raft.step(message)
     this.#active.add(replica)
   }
@@ -378,14 +371,22 @@ export class Store {
     }
   }
 
-  #tick(): void {
-    for (const replica of this.#replicas.values()) {
-      replica.raft.tick()
-      this.#active.add(replica)
-    }
-    this.#duties.tick()
+  /** Nobody acts at that tick, so it needs no turn. */
+  #isIdle(tick: number): boolean {
+    return !(
+      this.#dueTicks.has(tick) ||
+      this.#duties.isDue(tick) ||
+      this.#ids.isWaiting ||
+      this.#versionReads.isWaiting ||
+      this.#sessionFloors.isDue(tick)
+    )
+  }
+
+  #tick(now: number): void {
+    for (const replica of this.#dueTicks.take(now)) this.#active.add(replica)
+    if (this.#duties.isDue(now)) this.#duties.report(now)
     this.#ids.tick(this.#options.clock.monotonicMs())
-    this.#sessionFloors.tick(this.#time.now)
+    if (this.#sessionFloors.isDue(now)) this.#sessionFloors.move(now, this.#time.now)
     this.#versionReads.tick()
   }
 
@@ -410,18 +411,9 @@ export class Store {
   }
 
   #onLeadership(replica: Replica): void {
-    const { leader, leaderNode, range } = {
-      leader: replica.raft.leader,
-      leaderNode: replica.leaderNode,
-      range: replica.range,
-    }
-    this.#options.logger.log('info', 'leadership', {
-      range,
-      role: replica.raft.role,
-      term: replica.raft.term,
-      leader,
-      leaderNode,
-    })
+    const { raft, leaderNode, range } = replica
+    const { role, term, leader } = raft
+    this.#options.logger.log('info', 'leadership', { range, role, term, leader, leaderNode })
     if (replica.leads) return this.#duties.reportSoon()
     const routes = [this.#routes.of(replica)]
     replica.proposals.leadLost(
@@ -434,7 +426,7 @@ export class Store {
     if (replica.range === META_RANGE) {
       for (const record of applied.records) {
         const node = this.#index.applied(record)
-        if (node !== null) this.#nodeTold(node)
+        if (node !== null) this.#nodes.told(node)
       }
     }
     this.#options.onApplied?.(replica, applied)
@@ -464,7 +456,7 @@ export class Store {
   hello(): ServerHello {
     if (this.#serving) this.#time.read()
     const { cluster, self } = this.#options
-    return { cluster, node: self.node, nodes: [...this.#nodes.values()], version: this.#time.now }
+    return { cluster, node: self.node, nodes: this.#nodes.all, version: this.#time.now }
   }
 
   replica(range: RangeId): Replica | undefined {
@@ -476,7 +468,7 @@ export class Store {
   }
 
   node(id: NodeId): NodeInfo | undefined {
-    return this.#nodes.get(id)
+    return this.#nodes.byId.get(id)
   }
 
   status(): NodeStatus {
@@ -484,7 +476,7 @@ export class Store {
     return {
       cluster,
       node: self,
-      nodes: [...this.#nodes.values()],
+      nodes: this.#nodes.all,
       replicas: [...this.#replicas.values()].map((replica) => replica.status()),
       uptimeMs: Math.round(clock.monotonicMs() - this.#startedMs),
       overlayBytes: state.overlayBytes,

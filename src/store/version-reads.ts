@@ -41,6 +41,10 @@ export class VersionReads {
     this.#parts = parts
   }
 
+  get isWaiting(): boolean {
+    return this.#ranges.size > 0
+  }
+
   /** False: as many wait as may, this one was not taken. Answered at the end of this turn at the earliest. */
   arrive(replica: Replica, read: PendingRead, needs: Version): boolean {
     let reads = this.#ranges.get(replica)

@@ -3,6 +3,7 @@ import type { Random } from '../base/ports.js'
 import type { Files, LogFile } from '../storage/types.js'
 
 const SECTOR_BYTES = 512
+const zeros = new Uint8Array(SECTOR_BYTES)
 const never = new Promise<never>(() => {})
 
 export interface MemoryFilesOptions {
@@ -14,11 +15,20 @@ export interface MemoryFilesOptions {
   readonly syncLatencyMs?: () => number
 }
 
-/** One file: what a reader sees now, and for each sector not synced what the disk still has. */
+/** Sectors that something was written to, and what the disk still has there; null: zeros, they were never written before. */
+interface Extent {
+  readonly first: number
+  readonly end: number
+  readonly before: Uint8Array | null
+}
+
+/** One file: what a reader sees now, and what the disk still has of what is not synced, in the order written. */
 interface Inode {
   bytes: Uint8Array
-  readonly unsynced: Map<number, Uint8Array>
-  /** As `unsynced`, but the system holds them for clean: a later sync does not write them. */
+  /** From this sector on it is zeros. */
+  zerosFrom: number
+  unsynced: Extent[]
+  /** By sector; the system holds these for clean: a later sync does not write them. */
   readonly lost: Map<number, Uint8Array>
 }
 
@@ -71,11 +81,11 @@ export class MemoryFiles implements Files {
     const keep = this.#pickSectors()
     this.#inodes = new Map(this.#durable)
     for (const inode of this.#inodes.values()) {
-      for (const [sector, before] of inode.unsynced) {
-        if (!keep()) inode.bytes.set(before, sector * SECTOR_BYTES)
+      for (const [sector, before] of sectorsOf(inode.unsynced)) {
+        if (!keep()) restore(inode, sector, before)
       }
-      for (const [sector, before] of inode.lost) inode.bytes.set(before, sector * SECTOR_BYTES)
-      inode.unsynced.clear()
+      for (const [sector, before] of inode.lost) restore(inode, sector, before)
+      inode.unsynced = []
       inode.lost.clear()
     }
   }
@@ -94,11 +104,11 @@ export class MemoryFiles implements Files {
 
   /** For tests: puts a file there as if it had been synced long ago. */
   put(path: string, bytes: Uint8Array): void {
-    const inode = {
-      bytes: new Uint8Array(bytes),
-      unsynced: new Map<number, Uint8Array>(),
-      lost: new Map<number, Uint8Array>(),
-    }
+    this.#add(path, new Uint8Array(bytes), bytes.length)
+  }
+
+  #add(path: string, bytes: Uint8Array, writtenBytes: number): void {
+    const inode: Inode = { bytes, zerosFrom: sectorsIn(writtenBytes), unsynced: [], lost: new Map() }
     this.#inodes.set(path, inode)
     this.#durable.set(path, inode)
   }
@@ -120,7 +130,7 @@ export class MemoryFiles implements Files {
     await this.#later(this.#syncLatencyMs())
     if (this.failure !== null) throw this.failure
     if (this.isFull) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
-    this.put(path, new Uint8Array(size))
+    this.#add(path, new Uint8Array(size), 0)
     return this.openLogFile(path)
   }
 
@@ -138,7 +148,7 @@ export class MemoryFiles implements Files {
   async replace(path: string, bytes: Uint8Array): Promise<void> {
     const copy = new Uint8Array(bytes)
     await this.#later(this.#syncLatencyMs())
-    this.put(path, copy)
+    this.#add(path, copy, copy.length)
   }
 
   async remove(path: string): Promise<void> {
@@ -216,8 +226,10 @@ class MemoryLogFile implements LogFile {
     this.#handle.schedule(this.#handle.syncLatencyMs(), () => {
       this.#isWriting = false
       const failure = this.#handle.failure()
-      if (failure !== null) for (const [sector, before] of this.#inode.unsynced) this.#inode.lost.set(sector, before)
-      this.#inode.unsynced.clear()
+      if (failure !== null) {
+        for (const [sector, before] of sectorsOf(this.#inode.unsynced)) this.#inode.lost.set(sector, before)
+      }
+      this.#inode.unsynced = []
       done(failure)
     })
   }
@@ -233,15 +245,13 @@ class MemoryLogFile implements LogFile {
     const inode = this.#inode
     this.#grow(at + bytes.length)
     const first = Math.floor(at / SECTOR_BYTES)
-    const last = Math.floor((at + bytes.length - 1) / SECTOR_BYTES)
-    // One copy for all sectors: a copy each is what a simulated run would spend most of its time on.
-    const before = inode.bytes.slice(first * SECTOR_BYTES, (last + 1) * SECTOR_BYTES)
-    for (let sector = first; sector <= last; sector += 1) {
-      if (inode.unsynced.has(sector)) continue
-      const seen = before.subarray((sector - first) * SECTOR_BYTES, (sector - first + 1) * SECTOR_BYTES)
-      inode.unsynced.set(sector, inode.lost.get(sector) ?? seen)
-      inode.lost.delete(sector)
-    }
+    const end = sectorsIn(at + bytes.length)
+    // One piece for all sectors: they are told apart only where a crash or a failed sync does.
+    const isNew = first >= inode.zerosFrom
+    const before = isNew ? null : inode.bytes.slice(first * SECTOR_BYTES, end * SECTOR_BYTES)
+    if (before !== null && inode.lost.size > 0) takeLost(inode.lost, first, before)
+    inode.unsynced.push({ first, end, before })
+    inode.zerosFrom = Math.max(inode.zerosFrom, end)
     inode.bytes.set(bytes, at)
   }
 
@@ -250,5 +260,39 @@ class MemoryLogFile implements LogFile {
     const bytes = new Uint8Array(size)
     bytes.set(this.#inode.bytes)
     this.#inode.bytes = bytes
+  }
+}
+
+function sectorsIn(bytes: number): number {
+  return Math.ceil(bytes / SECTOR_BYTES)
+}
+
+/** The file's last sector may be cut short. */
+function restore({ bytes }: Inode, sector: number, before: Uint8Array): void {
+  const at = sector * SECTOR_BYTES
+  bytes.set(before.subarray(0, bytes.length - at), at)
+}
+
+/** What the disk still has, by sector: of several writes to one sector the first knows. */
+function sectorsOf(extents: readonly Extent[]): Map<number, Uint8Array> {
+  const sectors = new Map<number, Uint8Array>()
+  for (const { first, end, before } of extents) {
+    for (let sector = first; sector < end; sector += 1) {
+      if (sectors.has(sector)) continue
+      const at = (sector - first) * SECTOR_BYTES
+      sectors.set(sector, before === null ? zeros : before.subarray(at, at + SECTOR_BYTES))
+    }
+  }
+  return sectors
+}
+
+/** Lost sectors are written again: the disk has what it had before the sync that lied, and the next sync writes them. */
+function takeLost(lost: Map<number, Uint8Array>, first: number, before: Uint8Array): void {
+  for (let at = 0; at < before.length; at += SECTOR_BYTES) {
+    const sector = first + at / SECTOR_BYTES
+    const bytes = lost.get(sector)
+    if (bytes === undefined) continue
+    before.set(bytes, at)
+    lost.delete(sector)
   }
 }

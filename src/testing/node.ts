@@ -22,7 +22,9 @@ import { MemoryStateDb } from './state-db.js'
 
 /** Small, so that a run of a minute fills and frees many segments. */
 const SEGMENT_BYTES = 256 * 1024
-const STATE_SYNC_EVERY_BYTES = 64 * 1024
+const STATE_SYNC_EVERY_BYTES = 256 * 1024
+/** A turn begins this long after the first that came for it: whatever comes until then goes into the same turn. */
+const TURN_MS = 0.2
 /** Small, so that reads that miss are common. */
 const CACHE_BYTES = 1024
 const CACHE_VALUE_BYTES_MAX = 256
@@ -79,9 +81,11 @@ export class SimNode {
     this.id = options.info.node
     this.place = `node ${this.id}`
     this.#random = options.random.fork(this.place)
-    const schedule = (latencyMs: number, action: () => void) => this.#afterDisk(latencyMs, action)
-    this.#files = new MemoryFiles({ schedule, random: this.#random.fork('files') })
-    this.#db = new MemoryStateDb({ schedule, random: this.#random.fork('state'), latencyMs: 0.1, syncLatencyMs: 5 })
+    const random = this.#random
+    this.#files = new MemoryFiles({ schedule: this.#disk(true), random: random.fork('files') })
+    // The state store is made of callbacks alone.
+    const schedule = this.#disk(false)
+    this.#db = new MemoryStateDb({ schedule, random: random.fork('state'), latencyMs: 0.1, syncLatencyMs: 5 })
   }
 
   get info(): NodeInfo {
@@ -117,6 +121,7 @@ export class SimNode {
     const process = new SimProcess({
       scheduler,
       settles: false,
+      deferMs: TURN_MS,
       onFatal: (reason) => observer.failed(this, reason),
       onBug: (error) => observer.failed(this, describeBug(error)),
     })
@@ -245,11 +250,14 @@ export class SimNode {
     }
   }
 
-  #afterDisk(latencyMs: number, action: () => void): void {
-    const life = this.#life
-    const jitterMs = this.#random.next() * this.#options.syncMsMax
-    const answer = () => life?.process.enter(action)
-    const arrive = () => (this.#unanswered === null ? answer() : this.#unanswered.push(answer))
-    this.#options.scheduler.schedule(latencyMs + jitterMs, arrive, true)
+  /** `settles`: promise-based code waits for it. */
+  #disk(settles: boolean): (latencyMs: number, action: () => void) => void {
+    return (latencyMs, action) => {
+      const life = this.#life
+      const jitterMs = this.#random.next() * this.#options.syncMsMax
+      const answer = () => life?.process.enter(action)
+      const arrive = () => (this.#unanswered === null ? answer() : this.#unanswered.push(answer))
+      this.#options.scheduler.schedule(latencyMs + jitterMs, arrive, settles)
+    }
   }
 }

@@ -19,6 +19,7 @@ export class SimProcess {
   /** Added to the wall clock; the monotonic one never notices. */
   wallOffsetMs = 0
   readonly #scheduler: Scheduler
+  readonly #deferMs: number
   readonly #onFatal: (reason: string) => void
   readonly #onBug: (error: unknown) => void
   #alive = true
@@ -27,14 +28,19 @@ export class SimProcess {
   /** What the monotonic clock has missed. */
   #suspendedMs = 0
 
-  /** `settles`: its timers are waited for by promise-based code (clients). */
+  /**
+   * `settles`: its timers are waited for by promise-based code (clients).
+   * `deferMs`: what it defers comes after this time, as behind what a busy event loop has to do before. Default 0.
+   */
   constructor(options: {
     scheduler: Scheduler
     settles: boolean
+    deferMs?: number
     onFatal(reason: string): void
     onBug(error: unknown): void
   }) {
     this.#scheduler = options.scheduler
+    this.#deferMs = options.deferMs ?? 0
     this.#onFatal = options.onFatal
     this.#onBug = options.onBug
     this.fatal = (reason, cause) => {
@@ -96,7 +102,7 @@ export class SimProcess {
       monotonicMs: () => scheduler.nowMs - this.#suspendedMs,
       setTimer: (delayMs, action) => this.#cancellable(Math.max(0, delayMs), action, settles),
       defer: (action) => {
-        scheduler.schedule(0, () => this.enter(action), settles)
+        scheduler.schedule(this.#deferMs, () => this.enter(action), settles)
       },
     }
   }

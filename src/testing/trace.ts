@@ -1,3 +1,5 @@
+const TEXTS_MAX = 1_000
+
 /**
  * A rolling hash over everything that happens in a simulation: the same seed and commit give the same hash.
  * With `keep`, the last events stay readable.
@@ -8,6 +10,8 @@ export class Trace {
   #events = 0
   readonly #keep: number
   readonly #kept: string[] = []
+  /** Places and kinds are few and come again and again. */
+  readonly #texts = new Map<string, number>()
 
   /** `keep`: how many of the last events to keep as text (default 0: none). */
   constructor(options: { keep?: number } = {}) {
@@ -52,8 +56,11 @@ export class Trace {
   }
 
   #text(text: string): void {
-    let hash = text.length
-    for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+    let hash = this.#texts.get(text)
+    if (hash === undefined) {
+      hash = hashOf(text)
+      if (this.#texts.size < TEXTS_MAX) this.#texts.set(text, hash)
+    }
     this.#mix(hash)
   }
 
@@ -63,6 +70,12 @@ export class Trace {
     this.#high = Math.imul(this.#high ^ this.#low ^ (word >>> 7), 0xc2b2ae35)
     this.#high ^= this.#high >>> 13
   }
+}
+
+function hashOf(text: string): number {
+  let hash = text.length
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash
 }
 
 function hex(word: number): string {

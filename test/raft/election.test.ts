@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { Role } from '../../src/raft/types.js'
 import { Cluster } from './cluster.js'
 import { replica, testConfig, voters } from './node.js'
 import { index, only, Replica, type Said, term } from './replica.js'
@@ -332,3 +334,40 @@ test('a disk that has not finished a write for an election timeout is no place f
   raft.loseLeader()
   expect(raft.up.role).toBe('preCandidate')
 })
+
+test('ticks told late and all at once, before the next message, are as ticks told one by one', () => {
+  const ticks = fc.integer({ min: 1, max: 9 }).map((count) => ({ ticks: count, from: 0 }))
+  const heard = fc.constantFrom(2, 3).map((from) => ({ ticks: 0, from }))
+  const run = (steps: readonly { ticks: number; from: number }[]) => {
+    const [punctual, late] = [new Replica({ configuration: three }), new Replica({ configuration: three })]
+    let untold = 0
+    const tell = () => {
+      if (untold > 0) late.up.tick(untold)
+      untold = 0
+    }
+    for (const step of steps) {
+      for (let count = 0; count < step.ticks; count++) {
+        punctual.tick(1)
+        untold++
+        if (untold === late.up.ticksUntilDue) tell()
+        expect(late.said()).toEqual(punctual.said())
+      }
+      if (step.from === 0) continue
+      tell()
+      const said = whatHelps(punctual.up.role, punctual.up.term, step.from)
+      for (const raft of [punctual, late]) raft.hear(said)
+      expect(late.said()).toEqual(punctual.said())
+    }
+    tell()
+    expect([late.up.role, late.up.term]).toEqual([punctual.up.role, punctual.up.term])
+  }
+  fc.assert(fc.property(fc.array(fc.oneof(ticks, heard), { maxLength: 80 }), run), { seed: 17, numRuns: 500 })
+})
+
+/** What a replica in this role waits for. */
+function whatHelps(role: Role, inTerm: number, from: number): Said {
+  if (role === 'preCandidate') return { type: 'preVoteReply', from, term: term(inTerm + 1), granted: true }
+  if (role === 'candidate') return { type: 'voteReply', from, term: term(inTerm), granted: true }
+  if (role === 'leader') return { type: 'appendAccepted', from, term: term(inTerm), matchIndex: index(1) }
+  return heartbeat(from, inTerm + 1)
+}

@@ -123,6 +123,11 @@ export class Bench {
     return this.#life!.state
   }
 
+  /** Turns taken, by all lives of the node. */
+  get turns(): number {
+    return this.#turn
+  }
+
   get clock(): Clock {
     return this.#process.clock
   }

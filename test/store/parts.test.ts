@@ -26,7 +26,7 @@ function process() {
 describe('ticks', () => {
   it('come at most one per turn, however late the turn is', async () => {
     const { scheduler, process: own } = process()
-    const ticker = new Ticker(own.clock, () => {})
+    const ticker = new Ticker(own.clock, { isIdle: () => false, wake: () => {} })
     ticker.start()
     await scheduler.runUntil(limits.tickMs * 4 + 1)
     expect([ticker.take(), ticker.take()]).toEqual([true, false])
@@ -36,22 +36,18 @@ describe('ticks', () => {
 
   it('are held back for one heartbeat interval after a stall, and not again until an election timeout has passed', async () => {
     const { scheduler, process: own } = process()
-    let taken = 0
-    let ticks = 0
-    const ticker: Ticker = new Ticker(own.clock, () => {
-      taken++
-      if (ticker.take()) ticks++
-    })
+    const ticker: Ticker = new Ticker(own.clock, { isIdle: () => false, wake: () => ticker.take() })
     ticker.start()
     const stall = async () => {
       own.pause()
       await scheduler.runUntil(scheduler.nowMs + 500)
       own.resume()
     }
+    /** Ticks that come in the time of `count`. */
     const run = async (count: number) => {
-      const before = { taken, ticks }
-      await scheduler.runWhile(() => taken < before.taken + count, scheduler.nowMs + 60_000)
-      return ticks - before.ticks
+      const before = ticker.now
+      await scheduler.runUntil(scheduler.nowMs + count * limits.tickMs + 1)
+      return ticker.now - before
     }
     expect(await run(10)).toBe(10)
     await stall()
@@ -64,9 +60,32 @@ describe('ticks', () => {
     expect(await run(limits.heartbeatTicks - 1)).toBe(0)
   })
 
+  it('are counted without a turn while nobody acts', async () => {
+    const { scheduler, process: own } = process()
+    let turns = 0
+    const ticker = new Ticker(own.clock, { isIdle: (tick) => tick < 10, wake: () => turns++ })
+    ticker.start()
+    await scheduler.runUntil(limits.tickMs * 9 + 1)
+    expect({ ticks: ticker.now, turns }).toEqual({ ticks: 9, turns: 0 })
+  })
+
+  it('a tick that somebody waits for passes in a turn, behind the frames, and no other before it', async () => {
+    const { scheduler, process: own } = process()
+    let turns = 0
+    const ticker = new Ticker(own.clock, { isIdle: (tick) => tick !== 3, wake: () => turns++ })
+    ticker.start()
+    await scheduler.runUntil(limits.tickMs * 8 + 1)
+    expect(ticker.now).toBe(2)
+    expect(turns).toBeGreaterThan(0)
+    expect(ticker.take()).toBe(true)
+    expect(ticker.now).toBe(3)
+    await scheduler.runUntil(limits.tickMs * 10 + 1)
+    expect(ticker.now).toBe(5)
+  })
+
   it('end when it is stopped', async () => {
     const { scheduler, process: own } = process()
-    const ticker = new Ticker(own.clock, () => {})
+    const ticker = new Ticker(own.clock, { isIdle: () => false, wake: () => {} })
     ticker.start()
     ticker.stop()
     await scheduler.runUntil(limits.tickMs * 10)

@@ -223,7 +223,7 @@ describe('what a range has let go of', () => {
     const replica = await bench.leads(DATA)
     const floors = new SessionFloors(new Map([[DATA, replica]]), () => {}, 8)
     const tick = () => {
-      for (let ticks = 0; ticks < 25; ticks++) floors.tick(bench.store.now)
+      floors.move(25, bench.store.now)
     }
     const requests = Array.from({ length: 9 }, (_, at) => put('a', `${at}`, { origin: origin(`writer-${at}`, 1) }))
     for (const request of requests.slice(0, 8)) await bench.ask(client, request)

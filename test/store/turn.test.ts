@@ -84,6 +84,25 @@ describe('a turn', () => {
     expect(client.messages).toEqual([3])
   })
 
+  it('sends a peer the heartbeats of all ranges in one frame, whenever each was elected', async () => {
+    const { bench } = await leading()
+    const before = bench.sent.length
+    await bench.runFor(limits.tickMs * limits.heartbeatTicks * 3)
+    const beats = bench.sent.slice(before).filter(({ message }) => message.type === 'heartbeat')
+    const frames = new Map<string, number>()
+    for (const { turn, to } of beats) frames.set(`${turn}/${to}`, (frames.get(`${turn}/${to}`) ?? 0) + 1)
+    expect([...frames.values()]).toEqual(new Array(6).fill(RANGES.length + 1))
+  })
+
+  it('is not taken for ticks at which nobody acts: an idle node takes one per heartbeat, and some for its duties', async () => {
+    const { bench } = await single()
+    const before = bench.turns
+    await bench.runFor(10_000)
+    const beats = 10_000 / (limits.tickMs * limits.heartbeatTicks)
+    expect(bench.turns - before).toBeGreaterThanOrEqual(beats)
+    expect(bench.turns - before).toBeLessThan(beats * 1.4)
+  })
+
   it('what apply has for a peer leaves with the next turn, when that peer already got a frame in this one', async () => {
     const { bench, client } = await leading()
     for (let request = 1; request <= 20; request++) {
