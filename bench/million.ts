@@ -81,8 +81,8 @@ await runCommand(
 )
 
 async function startCluster(scope: Scope): Promise<ProcessCluster> {
-  const cluster = await ProcessCluster.start()
-  scope.defer('processes', () => cluster.stop())
+  const onMade = (made: ProcessCluster): void => scope.defer('processes', () => made.stop())
+  const cluster = await ProcessCluster.start({ onMade })
   // Written by the start to see that it serves; it is no row of ours.
   await runCli(['del', 'ready', ...endpoints(cluster)])
   return cluster

@@ -89,6 +89,7 @@ export class NodeProcess {
   readonly logFile: string
   readonly #options: NodeOptions
   #child: ChildProcess | null = null
+  #isClosed = false
 
   constructor(options: NodeOptions) {
     this.listenAddress = `127.0.0.1:${options.clientPort}`
@@ -114,7 +115,9 @@ export class NodeProcess {
     return { code: this.#child.exitCode, signal: this.#child.signalCode }
   }
 
+  /** Throws after `close`. */
   start(): void {
+    if (this.#isClosed) throw new Error('the cluster is being taken down')
     const { join: others, advertise, flags = [] } = this.#options
     const log = openSync(this.logFile, 'a')
     const listen = ['--listen', this.listenAddress, '--peer-listen', this.peerAddress, '--http', this.httpAddress]
@@ -135,6 +138,13 @@ export class NodeProcess {
     const gone = once(this.#child, 'exit')
     this.#child.kill(signal)
     await gone
+  }
+
+  /** Kills it for good: whoever was about to start it again can't. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    if (this.isUp) this.signal('SIGCONT')
+    await this.end('SIGKILL')
   }
 
   /** What /readyz says; false also when nobody answers there. */
@@ -164,6 +174,8 @@ export interface ClusterOptions {
   readonly advertise?: (listen: string) => Promise<string>
   /** Further flags of `holdfast start`. */
   readonly flags?: readonly string[]
+  /** Told before the first process starts, so that whoever is interrupted meanwhile can stop it all. */
+  readonly onMade?: (cluster: ProcessCluster) => void
 }
 
 export class ProcessCluster {
@@ -180,6 +192,7 @@ export class ProcessCluster {
     const directory = await mkdtemp(join(tmpdir(), 'holdfast-'))
     const cluster = new ProcessCluster(directory, await makeNodes(directory, options))
     const { nodes } = cluster
+    options.onMade?.(cluster)
     try {
       for (const node of nodes) node.start()
       const splitAt = (options.splitAt ?? []).flatMap((key) => ['--split-at', key])
@@ -213,10 +226,7 @@ export class ProcessCluster {
 
   /** Kills what still runs and removes the data. */
   async stop(): Promise<void> {
-    for (const node of this.nodes) {
-      if (node.isUp) node.signal('SIGCONT')
-      await node.end('SIGKILL')
-    }
+    await Promise.all(this.nodes.map((node) => node.close()))
     await rm(this.directory, { recursive: true, force: true })
   }
 }

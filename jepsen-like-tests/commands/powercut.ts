@@ -15,7 +15,7 @@ await runCommand(
       seed: { value: 1, min: 1, max: 2 ** 31, about: 'chooses victims and moments' },
       'image-mib': { value: 1_024, min: 256, max: 65_536, about: 'size of each disk' },
     },
-    secondsMax: ({ one, majority, all }) => 300 + (one + majority + all) * 60,
+    secondsMax: ({ one, majority, all }) => 300 + (one + majority + all) * 180,
   },
   async ({ one, majority, all, seed, 'image-mib': mebibytes }, scope) => {
     const reason = await noLoopDisks()
@@ -29,7 +29,10 @@ await runCommand(
     for (const { name, victims, cycles } of kinds) {
       if (cycles === 0) continue
       const run = await PowercutRun.begin({ scope, mebibytes, random: seeded(seed + victims) })
-      for (let cycle = 1; cycle <= cycles; cycle++) await run.cycle(cycle, victims)
+      for (let cycle = 1; cycle <= cycles; cycle++) {
+        await run.cycle(cycle, victims)
+        if (cycle % 5 === 0 && cycle < cycles) console.log(`power cut of ${name}: ${cycle} of ${cycles} cycles`)
+      }
       await run.finish()
       console.log(`power cut of ${name}: ${run.describe()}`)
       violations.push(...run.violations.map((violation) => `${name}: ${violation}`))

@@ -31,6 +31,9 @@ export class LoopDisk {
   /** Counts power cuts: the image of each life has a name of its own. */
   #life = 0
   #isMounted = false
+  #isRemoved = false
+  /** What is being done to it: a clean-up waits for a cut that is half done. */
+  #last: Promise<unknown> = Promise.resolve()
 
   private constructor(directory: string, name: string) {
     this.#directory = directory
@@ -54,15 +57,18 @@ export class LoopDisk {
    * Power off and on again. Nothing may have files of it open any more. Returns whether unsynced data was really lost: a canary
    * written by `arm` and never synced is gone, and the synced one is whole (else the cut proves nothing).
    */
-  async cutPower(): Promise<boolean> {
-    const before = this.#image
-    this.#life++
-    await run('cp', ['--sparse=always', before, this.#image])
-    await this.unmount()
-    await rm(before)
-    await this.#mount()
-    const life = this.#life - 1
-    return (await this.#hasCanary(`synced.${life}`)) && !(await this.#hasCanary(`unsynced.${life}`))
+  cutPower(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      if (this.#isRemoved) throw new Error('the disk is gone')
+      const life = this.#life
+      const before = this.#image
+      this.#life++
+      await run('cp', ['--sparse=always', before, this.#image])
+      await this.#unmount()
+      await rm(before)
+      await this.#mount()
+      return (await this.#hasCanary(`synced.${life}`)) && !(await this.#hasCanary(`unsynced.${life}`))
+    })
   }
 
   /** Lays out what shows whether a cut took effect. */
@@ -75,15 +81,24 @@ export class LoopDisk {
     await writeFile(this.#canary(`unsynced.${this.#life}`), CANARY, { flag: 'wx' })
   }
 
-  async unmount(): Promise<void> {
+  remove(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#isRemoved = true
+      await this.#unmount()
+      await rm(this.#image, { force: true })
+    })
+  }
+
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(action)
+    this.#last = result.catch(() => {})
+    return result
+  }
+
+  async #unmount(): Promise<void> {
     if (!this.#isMounted) return
     await run('umount', [this.mountPoint])
     this.#isMounted = false
-  }
-
-  async remove(): Promise<void> {
-    await this.unmount()
-    await rm(this.#image, { force: true })
   }
 
   get #image(): string {

@@ -57,8 +57,8 @@ export class PowercutRun {
       disks.push(disk)
       return join(disk.mountPoint, 'data')
     }
-    const cluster = await ProcessCluster.start({ nodes: NODES, splitAt: ['m', 'w/4'], dataFolder })
-    scope.defer('processes', () => cluster.stop())
+    const onMade = (made: ProcessCluster): void => scope.defer('processes', () => made.stop())
+    const cluster = await ProcessCluster.start({ nodes: NODES, splitAt: ['m', 'w/4'], dataFolder, onMade })
     const db = await cluster.connect({ deadlineMs: 120_000 })
     return new PowercutRun({ disks, cluster, db, random })
   }

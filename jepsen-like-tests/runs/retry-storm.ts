@@ -56,6 +56,7 @@ export class RetryStorm {
     const isOn = { now: false }
     const cluster = await ProcessCluster.start({
       splitAt: ['c', 'm'],
+      onMade: (made) => scope.defer('processes', () => made.stop()),
       advertise: async (target) => {
         const proxy = await ReplyProxy.start({ target, drops: () => isOn.now && random() * 100 < percent })
         scope.defer('proxy', () => proxy.close())
@@ -63,7 +64,6 @@ export class RetryStorm {
         return proxy.address
       },
     })
-    scope.defer('processes', () => cluster.stop())
     const db = await cluster.connect({ deadlineMs: DEADLINE_MS })
     isOn.now = true
     return new RetryStorm(options, { cluster, db, proxies })

@@ -57,8 +57,8 @@ export class RollingRestart {
 
   static async begin(options: { scope: Scope; callers: number; thinkMs: number }): Promise<RollingRestart> {
     const splitAt = Array.from({ length: 7 }, (_, at) => keyAt(((at + 1) * KEYS) / 8))
-    const cluster = await ProcessCluster.start({ splitAt })
-    options.scope.defer('processes', () => cluster.stop())
+    const onMade = (made: ProcessCluster): void => options.scope.defer('processes', () => made.stop())
+    const cluster = await ProcessCluster.start({ splitAt, onMade })
     const run = new RollingRestart(cluster, await cluster.connect({ deadlineMs: 5_000 }), options.thinkMs)
     await wholeAgain(cluster, run.#db, STUCK_AFTER_MS)
     run.#callers.start(options.callers, (caller, n) => run.#call(caller, n))

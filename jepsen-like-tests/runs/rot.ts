@@ -44,8 +44,8 @@ export class RotRun {
   }
 
   static async begin(options: { scope: Scope; keys: number }): Promise<RotRun> {
-    const cluster = await ProcessCluster.start({ splitAt: ['w/b', 'w/c', 'w/d'] })
-    options.scope.defer('processes', () => cluster.stop())
+    const onMade = (made: ProcessCluster): void => options.scope.defer('processes', () => made.stop())
+    const cluster = await ProcessCluster.start({ splitAt: ['w/b', 'w/c', 'w/d'], onMade })
     const run = new RotRun(cluster, await cluster.connect())
     await run.#write(options.keys)
     // LevelDB makes a table of what it finds in its log when it is opened.
