@@ -124,7 +124,7 @@ describe('the files of a state database', () => {
     const verdicts: Record<string, string[]> = {}
     for (const name of await readdir(directory)) {
       const kind = /^(CURRENT|MANIFEST)/.exec(name)?.[1] ?? /\.(ldb|log)$/.exec(name)?.[1]
-      if (kind === undefined || (/^\d/.test(name) && !live.has(Number.parseInt(name)))) continue
+      if (kind === undefined || (/^\d/.test(name) && !live.has(Number.parseInt(name, 10)))) continue
       if (kind === 'ldb' && (verdicts.ldb?.length ?? 0) > 40) continue
       const { length } = await readFile(join(directory, name))
       const offsets = [0, 5, 9, length >>> 2, length >>> 1, length - 60, length - 45, length - 9, length - 1]
@@ -326,7 +326,7 @@ describe('the log files', () => {
       rotations++
       const marker = await synced(db)
       const { logNumber } = (await readManifest(copy))!
-      if (logsIn(copy).filter((name) => Number.parseInt(name) >= logNumber).length > 1) {
+      if (logsIn(copy).filter((name) => Number.parseInt(name, 10) >= logNumber).length > 1) {
         cuts++
         for (const name of logsIn(copy)) {
           await writeFile(join(copy, name), durable.get(join(directory, name)) ?? Buffer.alloc(0))
