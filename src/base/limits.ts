@@ -43,6 +43,18 @@ export const limits = {
   appendBytesInFlightMax: 8 * MiB,
   /** Entries of one range kept in memory behind what is applied, for followers. */
   raftTailBytesMax: 4 * MiB,
+  /** Log kept on a node for slow or dead replicas, over all ranges; beyond it they are sent snapshots. */
+  logKeptForSlowBytes: 64 * MiB,
+  /** Records in one chunk of a snapshot (one larger record still travels alone). */
+  snapshotChunkBytes: 512 * KiB,
+  snapshotsInMax: 2,
+  snapshotsOutMax: 4,
+  /** Of all snapshots that leave a node together. */
+  snapshotBytesPerSecond: 64 * MiB,
+  /** A snapshot that neither end has moved for this long is given up by both. */
+  snapshotIdleMs: 10_000,
+  /** A running snapshot holds collection back for at most this long. */
+  snapshotMsMax: 600_000,
 
   tickMs: 20,
   heartbeatTicks: 5,
@@ -54,6 +66,10 @@ export const limits = {
   sessionKeptMs: 600_000,
   /** Outcomes that one range remembers; above it the oldest are let go of, by command, before their time. A session has one at least. */
   sessionOutcomesMax: 250_000,
+  /** Versions of a value that were replaced longer ago than this may be deleted. */
+  historyKeptMs: 600_000,
+  /** The replicas of a range that was written to compare what they wrote this often. */
+  digestEveryMs: 600_000,
   versionAheadMsMax: 2_000,
   clockDifferenceWarnMs: 250,
 } as const

@@ -4,8 +4,7 @@ import type { HoldfastError } from '../base/errors.js'
 import type { BootId } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import type { Clock, Fatal, Logger } from '../base/ports.js'
-import { recordDigest } from '../storage/codec/digest.js'
-import { decodeCommands, encodeCommands } from '../storage/codec/entry.js'
+import { replicaCodec } from '../storage/codec/replica-codec.js'
 import type { DataDirectory } from '../storage/data-directory.js'
 import { historyOf, type Identity } from '../storage/identity.js'
 import { openStateDb } from '../storage/leveldb/open.js'
@@ -62,7 +61,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
     cacheBytes,
     cacheValueBytesMax,
     clock: realClock,
-    onDamage: ({ what }) => fatal(`the state is damaged: ${what}`),
+    onDamage: (damage) => store.stateDamaged(damage),
     fatal,
     logger,
   })
@@ -70,14 +69,15 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const own = { cluster, node: self.node, boot, info: self, history: historyOf(identity) }
   const peers = new GrpcPeers({ identity: own, clock: realClock, logger, random: realRandom, onKeptOut })
   const birth = identity.birth ?? { nodes: [], ranges: [] }
-  const store = new Store({
+  const store: Store = new Store({
+    stateVerdict: verdict,
     cluster,
     self,
     boot,
     birth,
     log,
     state,
-    codec: { encodeCommands, decodeCommands, recordDigest },
+    codec: replicaCodec,
     transport: peers,
     clock,
     random: realRandom,

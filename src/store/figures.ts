@@ -1,4 +1,6 @@
-import type { RangeId } from '../base/ids.js'
+import type { NodeInfo } from '../base/descriptor.js'
+import type { ClusterId, RangeId } from '../base/ids.js'
+import type { NodeStatus } from '../kv/requests.js'
 import type { NodeLog, StateStore } from '../storage/types.js'
 import type { Replica } from './replica.js'
 
@@ -59,5 +61,27 @@ export function figuresOf(parts: {
     logBytes: parts.log.diskBytes,
     uncommitted: lag(({ raft }) => raft.lastIndex - raft.commit),
     unapplied: lag(({ raft, applied }) => raft.commit - applied),
+  }
+}
+
+/** What a status page shows of a node. */
+export function statusOf(parts: {
+  readonly cluster: ClusterId
+  readonly self: NodeInfo
+  readonly nodes: NodeInfo[]
+  readonly replicas: Iterable<Replica>
+  readonly uptimeMs: number
+  readonly state: Pick<StateStore, 'overlayBytes'>
+  readonly log: Pick<NodeLog, 'diskBytes'>
+}): NodeStatus {
+  const { cluster, self: node, nodes, replicas, uptimeMs, state, log } = parts
+  return {
+    cluster,
+    node,
+    nodes,
+    replicas: [...replicas].map((replica) => replica.status()),
+    uptimeMs,
+    overlayBytes: state.overlayBytes,
+    logBytes: log.diskBytes,
   }
 }

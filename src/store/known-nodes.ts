@@ -24,6 +24,10 @@ export class KnownNodes {
     return [...this.#nodes.values()]
   }
 
+  get others(): NodeId[] {
+    return [...this.#nodes.keys()].filter((node) => node !== this.#self.node)
+  }
+
   /** A node said itself who and where it is. */
   seen(info: NodeInfo): void {
     this.#met.add(info.node)

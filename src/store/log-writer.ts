@@ -1,5 +1,5 @@
-import type { LogIndex, RangeId, Term } from '../base/ids.js'
-import type { HardState, Message, Ready } from '../raft/types.js'
+import type { LogIndex, RangeId, ReplicaId, StorageId, Term } from '../base/ids.js'
+import type { Entry, HardState, Message, Ready } from '../raft/types.js'
 import type { Checkpoint, LogItem, NodeLog, NodeRecord } from '../storage/types.js'
 
 /** Who waits for a log batch: it learns what became durable, then its messages may leave. */
@@ -81,8 +81,36 @@ export class LogWriter {
 
   checkpoints(list: readonly { range: RangeId; checkpoint: Checkpoint }[], done: () => void): void {
     for (const { range, checkpoint } of list) this.#collecting.items.push({ kind: 'checkpoint', range, checkpoint })
+    this.after(done)
+  }
+
+  /** The range's replica is out, and `lowest` is the lowest id that may follow it here. */
+  tombstone(of: { range: RangeId; lowest: ReplicaId }, done: () => void): void {
+    this.#collecting.items.push({ kind: 'tombstone', ...of })
+    this.after(done)
+  }
+
+  /** Writes an entry over the damaged one of its index and term. */
+  repair(range: RangeId, entry: Entry, done: () => void): void {
+    this.#collecting.items.push({ kind: 'repair', range, entry })
+    this.after(done)
+  }
+
+  /** `done` once everything added so far is durable. */
+  after(done: () => void): void {
     this.#collecting.needed = true
     this.#collecting.actions.push(done)
+  }
+
+  get nextStorage(): StorageId {
+    return this.#node.nextStorage
+  }
+
+  /** A storage id that was never used. Its first key may be written once what was added so far is durable. */
+  allocateStorage(): StorageId {
+    const storage = this.nextStorage
+    this.node({ nextStorage: (storage + 1) as StorageId })
+    return storage
   }
 
   /** What it isn't told stays as it was last told. */

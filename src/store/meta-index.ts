@@ -7,7 +7,7 @@ import { contains } from '../range/span.js'
 
 /** The meta range's contents in memory, on the nodes that hold a replica of it: kept up by what its machine applies. */
 export class MetaIndex {
-  readonly #ranges = new RangeMap<Descriptor>((descriptor) => descriptor)
+  #ranges = new RangeMap<Descriptor>((descriptor) => descriptor)
   readonly #byId = new Map<RangeId, Descriptor>()
   readonly #nodes = new Map<NodeId, NodeInfo>()
 
@@ -25,6 +25,14 @@ export class MetaIndex {
       return node
     }
     return null
+  }
+
+  /** A snapshot of the meta range was installed: these are its records, in key order. */
+  replace(records: readonly Pick<StateRecord, 'key' | 'value'>[]): void {
+    this.#ranges = new RangeMap<Descriptor>((descriptor) => descriptor)
+    this.#byId.clear()
+    this.#nodes.clear()
+    for (const record of records) this.applied(record)
   }
 
   /** Nothing was ever published. */

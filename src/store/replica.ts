@@ -1,63 +1,26 @@
 import { assert } from '../base/assert.js'
-import type { Descriptor } from '../base/descriptor.js'
+import type { Descriptor, ReplicaDescriptor } from '../base/descriptor.js'
 import type { Key, LogIndex, NodeId, RangeId, ReplicaId, StorageId, Term, Version } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import { maxVersion, nextVersion } from '../base/version.js'
 import { RangeMachine } from '../kv/machine.js'
 import type { ReplicaStatus } from '../kv/requests.js'
-import type { SessionTable } from '../kv/sessions.js'
-import type { AppliedEntry, Bookkeeping, Command, SplitEffect, StateRecord, Stored } from '../kv/types.js'
+import type { AppliedEntry, Bookkeeping, Command, LineagePiece, SplitEffect, Stored } from '../kv/types.js'
 import type { Raft } from '../raft/raft.js'
 import type { Entry, HardState, Message, Ready } from '../raft/types.js'
-import { contains } from '../range/span.js'
-import type { Checkpoint, StateStore } from '../storage/types.js'
+import { contains, overlaps } from '../range/span.js'
+import type { Checkpoint } from '../storage/types.js'
+import type { AddressBook } from './address-book.js'
+import { Checkpoints } from './checkpoints.js'
+import { configurationOf, isSameConfiguration } from './configuration.js'
 import type { Due } from './due-ticks.js'
 import { Lease } from './lease.js'
 import type { Persisting } from './log-writer.js'
 import { Proposals } from './proposals.js'
 import { Reads } from './reads.js'
+import type { ReplicaHost, ReplicaParts, StagedState } from './replica-parts.js'
 import type { Settled } from './replies.js'
-
-/** What a replica needs from its node. */
-export interface ReplicaHost {
-  readonly state: StateStore
-  readonly codec: EntryCodec
-  /** Log batch after which all entries known by now are durable here. */
-  logBatch(): number
-  /** Ticks that have passed on this node. */
-  tick(): number
-  /** Log time, as the lowest version a command proposed now may get. */
-  now(): Version
-  monotonicMs(): number
-  wallMs(): number
-  send(replica: Replica, message: Message): void
-  /** Gives the replica a place in the next turn. */
-  touch(replica: Replica): void
-  /** The machine applied an entry: new records, maybe a child. Called in log order. */
-  onApplied(replica: Replica, applied: AppliedEntry): void
-  onSplit(replica: Replica, effect: SplitEffect, childStorages: Checkpoint['storages']): void
-  onLeadership(replica: Replica): void
-}
-
-/** Lives in storage; comes in as a port, because this room knows storage by type only. */
-export interface EntryCodec {
-  encodeCommands(commands: readonly Command[]): Uint8Array
-  decodeCommands(payload: Uint8Array): readonly Command[]
-  recordDigest(record: StateRecord): number
-}
-
-export interface ReplicaParts {
-  readonly range: RangeId
-  readonly id: ReplicaId
-  readonly raft: Raft
-  readonly bookkeeping: Bookkeeping
-  readonly sessions: SessionTable | null
-  readonly storages: Checkpoint['storages']
-  readonly applied: { readonly index: LogIndex; readonly term: Term }
-  readonly truncated: Checkpoint['truncated']
-  /** Applied index of the newest checkpoint in our log; null: none is there yet. */
-  readonly checkpointed: LogIndex | null
-}
+import { cutStorages } from './storages.js'
 
 const NO_PAYLOAD = new Uint8Array(0)
 
@@ -72,16 +35,22 @@ export class Replica implements Persisting, Due {
   readonly range: RangeId
   readonly id: ReplicaId
   readonly raft: Raft
-  readonly machine: RangeMachine
+  readonly book: AddressBook
   readonly proposals = new Proposals()
   readonly reads = new Reads()
   readonly #lease: Lease
   watchedAt = 0
   readonly #host: ReplicaHost
+  readonly #checkpoints: Checkpoints
+  #machine: RangeMachine
   #storages: Checkpoint['storages']
   #applied: { readonly index: LogIndex; readonly term: Term }
-  #truncated: Checkpoint['truncated']
-  #checkpointed: LogIndex | null
+  /** Counts states: what was read of, or pictured from, an earlier one is void. */
+  #incarnation = 0
+  #isDraining = false
+  #isRemoved = false
+  /** The first entry of the log that is damaged and not applied: it has to be fetched before anything behind is applied. */
+  #damagedFrom: LogIndex | null = null
   /** Highest version given to a command of this range by this node. */
   #lastProposed: Version
   #fetching = false
@@ -96,7 +65,8 @@ export class Replica implements Persisting, Due {
     this.range = parts.range
     this.id = parts.id
     this.raft = parts.raft
-    this.machine = new RangeMachine(
+    this.book = parts.book
+    this.#machine = new RangeMachine(
       parts.range,
       parts.bookkeeping,
       { recordDigest: (record) => host.codec.recordDigest(record) },
@@ -104,10 +74,50 @@ export class Replica implements Persisting, Due {
     )
     this.#storages = parts.storages
     this.#applied = parts.applied
-    this.#truncated = parts.truncated
-    this.#checkpointed = parts.checkpointed
+    const { truncated, checkpointed: at, bookkeeping, logBytes } = parts
+    this.#checkpoints = new Checkpoints({ truncated, at, bookkeeping, logBytes })
     this.#lastProposed = parts.bookkeeping.clock
     this.#toldTick = host.tick()
+    this.#tellFitness()
+  }
+
+  get machine(): RangeMachine {
+    return this.#machine
+  }
+
+  /** False: it was just placed here, or its state was lost. It votes if it ever did, applies nothing, and waits for a snapshot. */
+  get hasState(): boolean {
+    return this.#storages.length > 0
+  }
+
+  get storages(): Checkpoint['storages'] {
+    return this.#storages
+  }
+
+  get incarnation(): number {
+    return this.#incarnation
+  }
+
+  /** Bookkeeping as of D; null: no checkpoint is there yet. */
+  get durable(): Bookkeeping | null {
+    return this.#checkpoints.durable
+  }
+
+  get lineage(): readonly LineagePiece[] {
+    return this.machine.bookkeeping.lineage
+  }
+
+  overlaps(span: Descriptor['span']): boolean {
+    return overlaps(this.descriptor.span, span)
+  }
+
+  /** Term of an entry of its log, or null: it has no such entry, or no longer. */
+  termAt(index: LogIndex): Term | null {
+    return index < this.truncated || index > this.raft.lastIndex ? null : this.raft.termAt(index)
+  }
+
+  get truncated(): LogIndex {
+    return this.#checkpoints.truncated.index
   }
 
   get descriptor(): Descriptor {
@@ -136,7 +146,7 @@ export class Replica implements Persisting, Due {
   }
 
   nodeOf(replica: ReplicaId): NodeId | null {
-    return this.descriptor.replicas.find((each) => each.replica === replica)?.node ?? null
+    return this.book.nodeOf(replica)
   }
 
   storageOf(key: Key): StorageId {
@@ -181,6 +191,25 @@ export class Replica implements Persisting, Due {
     this.#lastProposed = timestamp
     this.proposals.proposed(at.index, { ...taken, term: at.term })
     this.#warm(taken.commands)
+  }
+
+  /** A change of replicas may be proposed: the last one is applied, and the core would take it. */
+  get mayChangeReplicas(): boolean {
+    if (!this.hasState || !this.raft.canChangeConfiguration()) return false
+    return isSameConfiguration(configurationOf(this.descriptor.replicas), this.raft.configuration)
+  }
+
+  /** Puts a change of replicas into the log, an entry of its own. False: not now. */
+  proposeReplicas(change: { replicas: readonly ReplicaDescriptor[]; nextReplica: ReplicaId }): boolean {
+    if (!this.mayChangeReplicas) return false
+    const above = maxVersion(maxVersion(this.#lastProposed, this.raft.lastTimestamp), this.clock)
+    const version = maxVersion(nextVersion(above), this.#host.now())
+    const { replicas, nextReplica } = change
+    const command: Command = { kind: 'replicas', version, epoch: this.descriptor.epoch + 1, replicas, nextReplica }
+    const payload = this.#host.codec.encodeCommands([command])
+    if (this.raft.propose({ kind: 'configuration', timestamp: version, payload }) === null) return false
+    this.#lastProposed = version
+    return true
   }
 
   /** Starts reading what the conditions will need, while the entry is on its way to a majority. */
@@ -239,15 +268,20 @@ export class Replica implements Persisting, Due {
     for (const message of ready.sendNow) this.#host.send(this, message)
     for (const { context, index } of ready.reads) this.reads.confirm(context, index)
     if (ready.leadership !== null) this.#host.onLeadership(this)
+    this.#checkpoints.logged(ready.entries)
+    if (ready.snapshots.length > 0) this.#host.onSnapshotsNeeded(this, ready.snapshots)
   }
 
+  /** A removed replica has nothing to say any more. */
   persisted(written: { hardState: HardState | null; lastEntry: { index: LogIndex; term: Term } | null }): void {
     this.takeTicks()
+    if (this.#isRemoved) return
     this.raft.persisted(written)
     this.#host.touch(this)
   }
 
   release(messages: readonly Message[]): void {
+    if (this.#isRemoved) return
     for (const message of messages) if (this.raft.stillValid(message)) this.#host.send(this, message)
   }
 
@@ -268,8 +302,9 @@ export class Replica implements Persisting, Due {
    * at hand too: the cache may let go of it while the rest is fetched. It cannot age: nothing else writes this range's keys.
    */
   applyCommitted(): void {
-    if (this.#fetching || !this.hasUnapplied || this.#isHeld) return
+    if (this.#fetching || !this.hasUnapplied || !this.hasState || this.#isHeld) return
     const from = (this.#applied.index + 1) as LogIndex
+    if (from === this.#damagedFrom) return
     for (const entry of this.raft.committedEntries({ from, bytesMax: limits.frameBytesMax })) {
       if (!this.#applyEntry(entry)) return
     }
@@ -296,7 +331,10 @@ export class Replica implements Persisting, Due {
     if (applied.split !== null) this.#split(applied.split)
     if (proposed !== null) settleAll(proposed.proposals, applied.outcomes)
     this.raft.appliedTo(entry.index)
-    return true
+    if (applied.replicas === null) return true
+    this.book.applied()
+    this.#host.onReplicas(this)
+    return !this.#isRemoved && this.hasState
   }
 
   #commandsOf(entry: Entry): readonly Command[] {
@@ -306,9 +344,10 @@ export class Replica implements Persisting, Due {
 
   #fetch(picture: Map<Key, Stored | null>, missing: readonly Lookup[]): void {
     this.#fetching = true
+    const incarnation = this.#incarnation
     this.#host.state.fetch(missing, (found) => {
-      // Damaged: nothing can be applied on top of it, the state has to come from a peer.
-      if (found === null) return
+      // The state that was asked is gone, or damaged, which ends it as soon as its damage is told.
+      if (incarnation !== this.#incarnation || found === null) return
       this.#fetching = false
       missing.forEach(({ key }, at) => {
         picture.set(key, found[at] ?? null)
@@ -338,29 +377,83 @@ export class Replica implements Persisting, Due {
     this.#host.onSplit(this, effect, childStorages)
   }
 
+  // ---- what becomes of its state ----
+
+  /** Takes over a staged state. The core has been moved to it; the switch goes into our log with the core's next Ready. */
+  install({ machine, storages, applied }: StagedState): void {
+    assert(machine.bookkeeping.descriptor.range === this.range, 'a state of another range', this.range)
+    this.#nextIncarnation()
+    this.#machine = machine
+    this.#storages = storages
+    this.#applied = applied
+    this.#checkpoints.restart(applied)
+    this.#lastProposed = maxVersion(this.#lastProposed, machine.bookkeeping.clock)
+    this.book.applied()
+    this.#tellFitness()
+  }
+
+  /** Its state can't be trusted any more: from here on it has none. */
+  loseState(): void {
+    this.#nextIncarnation()
+    this.#storages = []
+    this.#tellFitness()
+  }
+
+  #nextIncarnation(): void {
+    this.#incarnation++
+    this.#fetching = false
+    this.#picture = null
+  }
+
+  /** It is out of its range, or let go of: nothing of it is used any more. */
+  remove(): void {
+    this.#isRemoved = true
+    this.#nextIncarnation()
+  }
+
+  /** This node is to lead nothing any more. */
+  setDraining(): void {
+    if (this.#isDraining) return
+    this.#isDraining = true
+    this.#tellFitness()
+  }
+
+  set damagedFrom(index: LogIndex | null) {
+    this.#damagedFrom = index
+    this.#tellFitness()
+    this.#host.touch(this)
+  }
+
+  #tellFitness(): void {
+    const mayCampaign = this.hasState && this.#damagedFrom === null && !this.#isDraining
+    this.raft.setFitness({ mayCampaign, needsSnapshot: !this.hasState })
+  }
+
   // ---- checkpoints ----
 
   /** The picture of this turn, to be written to our log once the state up to it is durable. */
-  checkpoint(): Checkpoint {
-    return {
-      replica: this.id,
-      applied: this.#applied,
-      bookkeeping: this.machine.bookkeeping,
-      storages: this.#storages,
-      truncated: this.#nextTruncation(),
-    }
+  checkpoint(truncateTo: LogIndex = this.truncated): Checkpoint {
+    const applied = this.#applied
+    const truncated = this.#checkpoints.truncation(truncateTo, applied, (index) => this.raft.termAt(index))
+    return { replica: this.id, applied, bookkeeping: this.machine.bookkeeping, storages: this.#storages, truncated }
   }
 
-  /** The log may go up to here: our state covers it durably (once this checkpoint is), and every replica has it on disk. */
-  #nextTruncation(): Checkpoint['truncated'] {
-    const index = Math.min(this.#applied.index, this.raft.allPersisted) as LogIndex
-    if (index <= this.#truncated.index) return this.#truncated
-    return { index, term: this.raft.termAt(index) }
+  /** Where its log might begin; the rest of what decides lies with the node. */
+  get truncatable(): { applied: LogIndex; allPersisted: LogIndex; keptAbove(index: LogIndex): number } {
+    const { lastIndex: last, allPersisted } = this.raft
+    return { applied: this.#applied.index, ...this.#checkpoints.truncatable({ last, allPersisted }) }
   }
 
-  get needsCheckpoint(): boolean {
-    if (this.#checkpointed === null || this.#applied.index > this.#checkpointed) return true
-    return this.#nextTruncation().index > this.#truncated.index
+  cutLogTo(index: LogIndex): void {
+    this.#checkpoints.cutLogTo(index)
+  }
+
+  needsCheckpoint(truncateTo: LogIndex): boolean {
+    return this.hasState && this.#checkpoints.isNeeded({ applied: this.#applied.index, truncateTo })
+  }
+
+  get isCheckpointed(): boolean {
+    return this.#checkpoints.isThere
   }
 
   status(): ReplicaStatus {
@@ -378,25 +471,18 @@ export class Replica implements Persisting, Due {
     }
   }
 
+  /** The checkpoint is on its way to our log: the core is told before entries go that it can't have them any more. */
+  checkpointLeaves({ truncated }: Checkpoint): void {
+    if (truncated.index > this.truncated) this.raft.truncatedTo(truncated)
+  }
+
+  /** The checkpoint is durable in our log. */
   checkpointWritten(checkpoint: Checkpoint): void {
-    this.#checkpointed = checkpoint.applied.index
-    this.#truncated = checkpoint.truncated
+    this.#checkpoints.written(checkpoint)
   }
 }
 
 function settleAll(proposals: readonly { settle(settled: Settled): void }[], outcomes: readonly Settled[]): void {
   assert(proposals.length === outcomes.length, 'one outcome per command', proposals.length, outcomes.length)
   for (let at = 0; at < proposals.length; at++) proposals[at]!.settle(outcomes[at]!)
-}
-
-function cutStorages(storages: Checkpoint['storages'], span: Descriptor['span']): Checkpoint['storages'] {
-  return storages
-    .map(({ span: own, storage }) => ({ storage, span: intersect(own, span) }))
-    .filter((each): each is { storage: StorageId; span: Descriptor['span'] } => each.span !== null)
-}
-
-function intersect(a: Descriptor['span'], b: Descriptor['span']): Descriptor['span'] | null {
-  const start = a.start > b.start ? a.start : b.start
-  const end = a.end === null ? b.end : b.end === null || a.end < b.end ? a.end : b.end
-  return end === null || start < end ? { start, end } : null
 }

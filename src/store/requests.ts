@@ -44,11 +44,13 @@ export interface RequestParts {
   readonly state: StateStore
   readonly outbox: Outbox
   monotonicMs(): number
+  /** The disk has no room: nothing is taken that needs some. */
+  isDiskFull(): boolean
   /** Highest version taken from a client. */
   doorVersion(): Version
   /** The cluster's clocks as this node hears them, milliseconds since the epoch; null: it has not heard enough of them. */
   clusterMs(): number | null
-  readonly versionReads: Pick<VersionReads, 'arrive'>
+  readonly versionReads: Pick<VersionReads, 'arrive' | 'takeAll'>
   /** Marks a replica for this turn, or wakes the next. */
   touch(replica: Replica): void
   status(id: number): Reply
@@ -91,6 +93,24 @@ export class Requests {
     this.#parts.outbox.reply(sink, this.#parts.routes.reply(request))
   }
 
+  /** The lead moved away: what waits at the replica was never proposed, what is on its way may still be applied. */
+  leadLost(replica: Replica): void {
+    const { range, proposals } = replica
+    const routes = [this.#parts.routes.of(replica)]
+    proposals.leadLost(
+      failed(failure('NOT_LEADER', `range ${range} has another leader`, { routes })),
+      failed(failure('OUTCOME_UNKNOWN', `range ${range} lost its leader while the write was on its way`, { routes })),
+    )
+  }
+
+  /** Everything that waits at the replica, reads too. */
+  refuseAll(replica: Replica, error: ReplyError): void {
+    const unknown = failure('OUTCOME_UNKNOWN', `${error.message}, before the outcome was known`)
+    replica.proposals.leadLost(failed(error), failed(unknown))
+    const reads = [...replica.reads.takeAll(), ...this.#parts.versionReads.takeAll(replica)]
+    for (const { request, sink } of reads) this.refuse(request, sink, error)
+  }
+
   refuse(request: { readonly id: number }, sink: ReplySink, error: ReplyError): void {
     this.#parts.outbox.reply(sink, errorReply(request.id, error))
   }
@@ -98,11 +118,20 @@ export class Requests {
   /** The replica that has what is asked for, leading or not, or null after a refusal. */
   #present(request: RangeRequest, sink: ReplySink): Replica | null {
     const replica = this.#parts.replicas.get(request.range)
-    if (replica !== undefined && isCurrent(replica, request)) return replica
+    if (replica !== undefined && isCurrent(replica, request)) {
+      if (replica.hasState) return replica
+      this.refuse(request, sink, this.#stateless(replica))
+      return null
+    }
     const message = `range ${request.range} at generation ${request.generation} is not here for these keys`
     const routes = this.#parts.routes.forKeys(keysOf(request))
     this.refuse(request, sink, failure('RANGE_MOVED', message, { routes }))
     return null
+  }
+
+  #stateless(replica: Replica): ReplyError {
+    const routes = [this.#parts.routes.of(replica)]
+    return failure('NOT_LEADER', `range ${replica.range} has no state on this node yet`, { routes })
   }
 
   /** The replica that may execute the request, or null after a refusal. The same is checked again where it is executed. */
@@ -161,6 +190,7 @@ export class Requests {
   #write(request: WriteRequest, sink: ReplySink): void {
     const replica = this.#admitWrite(request, sink)
     if (replica === null) return
+    if (this.#isRefusedForSpace(request, sink)) return
     const { origin, generation, conditions, writes, wantValue } = request
     this.#offer(replica, request, sink, {
       make: (version) => ({ kind: 'write', version, origin, generation, conditions, writes, wantValue }),
@@ -168,6 +198,17 @@ export class Requests {
       expiresAt: this.#parts.monotonicMs() + request.deadlineMs,
       endsEntry: false,
     })
+  }
+
+  /** Deletes go on: they are how room is made. */
+  #isRefusedForSpace(request: WriteRequest, sink: ReplySink): boolean {
+    if (!this.#parts.isDiskFull() || request.writes.every(({ kind }) => kind === 'delete')) return false
+    this.refuse(
+      request,
+      sink,
+      failure('DISK_FULL', 'the disk of the node that leads this range has no room for writes'),
+    )
+    return true
   }
 
   #split(request: SplitRequest, sink: ReplySink): void {
@@ -252,6 +293,7 @@ export class Requests {
     if (expiresAt <= this.#parts.monotonicMs()) {
       return this.refuse(request, sink, failure('DEADLINE', 'the deadline passed while the read waited'))
     }
+    if (!replica.hasState) return this.refuse(request, sink, this.#stateless(replica))
     if (!isCurrent(replica, request)) {
       const routes = this.#parts.routes.forKeys(keysOf(request))
       return this.refuse(request, sink, failure('RANGE_MOVED', 'the range was split', { routes }))
@@ -307,6 +349,11 @@ export class Requests {
         sink,
         failure('INVALID_ARGUMENT', `version ${at} is above ${replica.clock}, the newest of range ${replica.range}`),
       )
+    }
+    const { collectionFloor } = replica.machine.bookkeeping
+    if (at < collectionFloor) {
+      const message = `version ${at} lies below ${collectionFloor}: what it would show may have been deleted`
+      return this.refuse(request, sink, failure('BELOW_FLOOR', message))
     }
     const { start, end, reverse, keysOnly } = request
     const page = {

@@ -1,8 +1,16 @@
-import type { RangeId } from '../base/ids.js'
+import type { LogIndex, RangeId } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import type { Checkpoint, NodeLog, StateStore } from '../storage/types.js'
+import { truncationPoints } from './log-kept.js'
 import type { LogWriter } from './log-writer.js'
 import type { Replica } from './replica.js'
+
+interface Picture {
+  readonly range: RangeId
+  readonly replica: Replica
+  readonly incarnation: number
+  readonly checkpoint: Checkpoint
+}
 
 /**
  * Moves D: the index up to which a range's state is durable in the state store, and behind which replay starts.
@@ -12,6 +20,9 @@ import type { Replica } from './replica.js'
  * batch: they are D. (4) Only once that batch is synced may entries below be dropped. If (3) came before (2), a power cut would
  * leave a D above a hole in LevelDB, and what was acknowledged there would be gone (test: 'replays what a power cut took from the state').
  * All ranges go into one batch because a split's child has no checkpoint before its parent's passes the split.
+ *
+ * A replica that was removed, or whose state was replaced, while the state was being synced is left out: its picture is of a state
+ * that our log has already left behind (test: 'a checkpoint pictured before a snapshot was installed is not written after it').
  */
 export class StateSync {
   readonly #log: NodeLog
@@ -19,6 +30,8 @@ export class StateSync {
   readonly #writer: LogWriter
   readonly #replicas: ReadonlyMap<RangeId, Replica>
   readonly #wake: () => void
+  readonly #keptBytesMax: number
+  readonly #pinned: (replica: Replica) => LogIndex | null
   #running = false
   #loggedAtLast = 0
   #then: (() => void)[] = []
@@ -29,12 +42,18 @@ export class StateSync {
     writer: LogWriter
     replicas: ReadonlyMap<RangeId, Replica>
     wake: () => void
+    /** Log kept for slow or dead replicas, over all ranges. */
+    keptBytesMax: number
+    /** A snapshot of it is under way, to be followed by the log above this index. */
+    pinned: (replica: Replica) => LogIndex | null
   }) {
     this.#log = parts.log
     this.#state = parts.state
     this.#writer = parts.writer
     this.#replicas = parts.replicas
     this.#wake = parts.wake
+    this.#pinned = parts.pinned
+    this.#keptBytesMax = parts.keptBytesMax
   }
 
   maybeStart(everyBytes: number = limits.stateSyncEveryBytes): boolean {
@@ -51,17 +70,36 @@ export class StateSync {
     }
     this.#running = true
     this.#loggedAtLast = this.#log.appendedBytes
-    const pictures: { range: RangeId; replica: Replica; checkpoint: Checkpoint }[] = []
-    for (const [range, replica] of this.#replicas) {
-      if (replica.needsCheckpoint) pictures.push({ range, replica, checkpoint: replica.checkpoint() })
-    }
+    const pictures = this.#pictures()
     this.#state.sync(() => {
-      this.#writer.checkpoints(pictures, () => {
-        for (const { replica, checkpoint } of pictures) replica.checkpointWritten(checkpoint)
+      const current = pictures.filter(({ replica, incarnation }) => this.#isCurrent(replica, incarnation))
+      for (const { replica, checkpoint } of current) replica.checkpointLeaves(checkpoint)
+      this.#writer.node({ stateMarker: this.#state.marker })
+      this.#writer.checkpoints(current, () => {
+        for (const { replica, checkpoint, incarnation } of current) {
+          if (this.#isCurrent(replica, incarnation)) replica.checkpointWritten(checkpoint)
+        }
         this.#finish(done)
       })
       this.#wake()
     })
+  }
+
+  #pictures(): readonly Picture[] {
+    const replicas = [...this.#replicas.values()].filter(({ hasState }) => hasState)
+    const points = truncationPoints(
+      replicas.map((replica) => ({ ...replica.truncatable, pinned: this.#pinned(replica) })),
+      this.#keptBytesMax,
+    )
+    return replicas.flatMap((replica, at) => {
+      if (!replica.needsCheckpoint(points[at]!)) return []
+      const { range, incarnation } = replica
+      return [{ range, replica, incarnation, checkpoint: replica.checkpoint(points[at]!) }]
+    })
+  }
+
+  #isCurrent(replica: Replica, incarnation: number): boolean {
+    return this.#replicas.get(replica.range) === replica && replica.incarnation === incarnation
   }
 
   #finish(done: () => void): void {

@@ -1,55 +1,38 @@
 import type { NodeInfo } from '../base/descriptor.js'
-import type { BootId, ClusterId, NodeId, RangeId, Version } from '../base/ids.js'
+import type { NodeId, RangeId, Version } from '../base/ids.js'
 import { META_RANGE, NO_VERSION } from '../base/ids.js'
-import type { Clock, Fatal, Logger, Random } from '../base/ports.js'
+import { limits } from '../base/limits.js'
 import type { NodeStatus, ReplySink, Request, ServerHello } from '../kv/requests.js'
 import type { AppliedEntry, SplitEffect } from '../kv/types.js'
 import type { Message } from '../raft/types.js'
-import type { Checkpoint, NodeLog, StateStore } from '../storage/types.js'
+import type { Checkpoint, StateDamage } from '../storage/types.js'
 import { DueTicks } from './due-ticks.js'
-import { type Birth, openReplicas, ReplicaFactory } from './factory.js'
-import { figuresOf, type StoreFigures } from './figures.js'
+import { ReplicaFactory } from './factory.js'
+import { figuresOf, type StoreFigures, statusOf } from './figures.js'
 import { IdPool } from './id-pool.js'
+import { Keeping } from './keeping.js'
 import { KnownNodes } from './known-nodes.js'
 import { LogTime } from './log-time.js'
 import { LogWriter } from './log-writer.js'
 import { type JoinResult, MetaDuties } from './meta-duties.js'
 import { MetaIndex } from './meta-index.js'
+import { openReplicas } from './open-replicas.js'
 import { Outbox } from './outbox.js'
-import type { PeerFrame, PeerMessage, PeerTransport } from './ports.js'
-import type { EntryCodec, Replica, ReplicaHost } from './replica.js'
-import { failed, failure } from './replies.js'
+import { PeerMessages } from './peer-messages.js'
+import type { PeerFrame, PeerMessage } from './ports.js'
+import type { Replica } from './replica.js'
+import type { ReplicaHost } from './replica-parts.js'
+import { failure } from './replies.js'
 import { Requests } from './requests.js'
 import { Routes } from './routes.js'
 import { SessionFloors } from './session-floors.js'
 import { StateSync } from './state-sync.js'
+import type { StoreOptions } from './store-options.js'
 import { Ticker } from './ticker.js'
 import { VersionReads } from './version-reads.js'
 
-export interface StoreOptions {
-  readonly cluster: ClusterId
-  /** This node as others reach it. */
-  readonly self: NodeInfo
-  readonly boot: BootId
-  /** Nodes and ranges the cluster was born with; ranges without a replica here are no concern of this node. */
-  readonly birth: Birth
-  readonly log: NodeLog
-  readonly state: StateStore
-  readonly codec: EntryCodec
-  readonly transport: PeerTransport
-  readonly clock: Clock
-  readonly random: Random
-  readonly logger: Logger
-  readonly fatal: Fatal
-  /** A state sync starts when this much was logged since the last one. Default limits.stateSyncEveryBytes. */
-  readonly stateSyncEveryBytes?: number
-  /** Called when a node is first heard of, or its addresses change. */
-  onNode?(info: NodeInfo): void
-  /** For checkers and tests: sees every entry that a replica of this node applied, in order. */
-  onApplied?(replica: Replica, applied: AppliedEntry): void
-}
-
 const STOPPING = failure('UNAVAILABLE', 'this node is stopping')
+const LET_GO = failure('UNAVAILABLE', 'this node has let go of the range')
 
 /** One node: its replicas, and the one loop that drives them. Callers only enqueue; everything happens in turns. */
 export class Store {
@@ -71,9 +54,12 @@ export class Store {
   readonly #sessionFloors: SessionFloors
   readonly #versionReads: VersionReads
   readonly #factory: ReplicaFactory
+  readonly #keeping: Keeping
+  readonly #peerMessages: PeerMessages
   readonly #startedMs: number
 
   #frames: PeerFrame[] = []
+  #damages: StateDamage[] = []
   #arrived: { readonly requests: readonly Request[]; readonly sink: ReplySink }[] = []
   /** Replicas with something to do in this turn. */
   #active = new Set<Replica>()
@@ -92,19 +78,32 @@ export class Store {
     this.#writer = new LogWriter(options.log, wake)
     this.#ticker = new Ticker(options.clock, { isIdle: (tick) => this.#isIdle(tick), wake })
     const replicas = this.#replicas
-    this.#stateSync = new StateSync({ log: options.log, state: options.state, writer: this.#writer, replicas, wake })
+    const send = (to: NodeId, message: PeerMessage) => {
+      this.#outbox.message(to, message)
+      wake()
+    }
+    const touch = (replica: Replica) => this.#touch(replica)
+    this.#stateSync = new StateSync({
+      log: options.log,
+      state: options.state,
+      writer: this.#writer,
+      replicas,
+      wake,
+      keptBytesMax: options.logKeptForSlowBytes ?? limits.logKeptForSlowBytes,
+      pinned: (replica) => this.#keeping.sender.oldestIndex(replica),
+    })
     this.#duties = new MetaDuties({
       self: () => options.self,
       index: this.#index,
       birth: options.birth,
       replicas,
-      others: () => [...this.#nodes.byId.keys()].filter((node) => node !== options.self.node),
-      send: (to, message) => this.#outbox.message(to, message),
-      touch: (replica) => this.#touch(replica),
+      others: () => this.#nodes.others,
+      send,
+      touch,
     })
     this.#ids = new IdPool(options.random, (request, count) => this.#duties.requestIds(this.#ids, request, count))
     this.#routes = new Routes({ replicas, index: this.#index, nodes: this.#nodes.byId })
-    this.#sessionFloors = new SessionFloors(replicas, (replica) => this.#touch(replica))
+    this.#sessionFloors = new SessionFloors(replicas, touch)
     this.#versionReads = new VersionReads({
       serve: (replica, read) => this.#requests.serve(replica, read),
       advance: (replica, to) => this.#advance(replica, to),
@@ -120,11 +119,34 @@ export class Store {
       doorVersion: () => this.#time.door,
       clusterMs: () => this.#time.clusterMs,
       versionReads: this.#versionReads,
-      touch: (replica) => this.#touch(replica),
+      touch,
+      isDiskFull: () => options.log.isFull || options.state.isFull,
       status: (id) => ({ kind: 'status', id, version: NO_VERSION, status: this.status() }),
     })
     const { boot, random, log } = options
-    this.#factory = new ReplicaFactory({ host: this.#host(), node: options.self.node, boot, random, log })
+    this.#factory = new ReplicaFactory({ host: this.#host(), boot, random, log })
+    this.#keeping = new Keeping({
+      ...options,
+      replicas,
+      factory: this.#factory,
+      writer: this.#writer,
+      stateSync: this.#stateSync,
+      index: this.#index,
+      now: () => this.#time.now,
+      send,
+      touch,
+      refuseAll: (replica) => this.#requests.refuseAll(replica, LET_GO),
+    })
+    this.#peerMessages = new PeerMessages({
+      advance: (replica, to) => this.#advance(replica, to),
+      ...this.#keeping.hearers,
+      replicas,
+      nodes: this.#nodes,
+      duties: this.#duties,
+      ids: this.#ids,
+      send,
+      touch,
+    })
   }
 
   #host(): ReplicaHost {
@@ -141,6 +163,10 @@ export class Store {
       onApplied: (replica, applied) => this.#onApplied(replica, applied),
       onSplit: (replica, effect, storages) => this.#onSplit(replica, effect, storages),
       onLeadership: (replica) => this.#onLeadership(replica),
+      onReplicas: (replica) => this.#onReplicas(replica),
+      onSnapshotsNeeded: (replica, to) => {
+        for (const each of to) this.#keeping.sender.start(replica, each)
+      },
     }
   }
 
@@ -148,7 +174,9 @@ export class Store {
 
   /** Brings up all replicas from the log and the state store, then serves. `done` when it does. */
   start(done: () => void): void {
-    openReplicas({ ...this.#options, writer: this.#writer, factory: this.#factory, index: this.#index }, (replicas) => {
+    const { stateVerdict = { kind: 'whole' } } = this.#options
+    const parts = { ...this.#options, stateVerdict, writer: this.#writer, factory: this.#factory, index: this.#index }
+    openReplicas(parts, ({ replicas, broken }) => {
       for (const replica of replicas) {
         this.#replicas.set(replica.range, replica)
         this.#active.add(replica)
@@ -158,6 +186,7 @@ export class Store {
       if (replicas.length === 0) this.#time.needMajorityOf(this.#nodes.byId.size)
       for (const node of this.#index.nodes) this.#nodes.told(node)
       this.#serving = true
+      this.#keeping.opened(broken)
       this.#ticker.start()
       this.#wake()
       done()
@@ -175,15 +204,20 @@ export class Store {
     this.#stopped = true
     this.#serving = false
     this.#ticker.stop()
-    const unknown = failure('OUTCOME_UNKNOWN', 'this node stopped before the outcome was known')
-    for (const replica of this.#replicas.values()) {
-      replica.proposals.leadLost(failed(STOPPING), failed(unknown))
-      for (const { request, sink } of replica.reads.takeAll()) this.#requests.refuse(request, sink, STOPPING)
-    }
-    for (const { request, sink } of this.#versionReads.takeAll()) this.#requests.refuse(request, sink, STOPPING)
+    for (const replica of this.#replicas.values()) this.#requests.refuseAll(replica, STOPPING)
     this.#ids.refuseAll(STOPPING)
     this.#stateSync.start(done)
     this.#writer.force()
+    this.#wake()
+  }
+
+  /**
+   * Hands on every lead of this node, and takes none from then on; `done` when it leads nothing, or after five seconds. It serves
+   * on meanwhile. To be called once, before `stop`.
+   */
+  drain(done: () => void): void {
+    if (this.#stopped || !this.#serving) return done()
+    this.#keeping.drain(done)
     this.#wake()
   }
 
@@ -205,14 +239,19 @@ export class Store {
   peerDown(node: NodeId): void {
     this.#nodes.lost(node)
     for (const replica of this.#replicas.values()) {
-      const peer = replica.descriptor.replicas.find((each) => each.node === node)
-      if (peer !== undefined) replica.raft.unreachable(peer.replica)
+      for (const peer of replica.descriptor.replicas) if (peer.node === node) replica.raft.unreachable(peer.replica)
     }
   }
 
   /** A node said itself who and where it is. */
   nodeSeen(info: NodeInfo): void {
     this.#nodes.seen(info)
+  }
+
+  /** The state store found damage in what it holds. */
+  stateDamaged(damage: StateDamage): void {
+    this.#damages.push(damage)
+    this.#wake()
   }
 
   /** Gives a new node its id, or names the node that can. */
@@ -281,12 +320,18 @@ export class Store {
 
   /** Returns the replicas with something to do in this turn. */
   #takeInputs(): Iterable<Replica> {
+    for (const damage of this.#damages.splice(0)) this.#keeping.lifecycle.damaged(damage)
     this.#takeFrames()
     this.#takeRequests()
     if (this.#ticker.take()) this.#tick(this.#ticker.now)
     const active = this.#active
     this.#active = new Set()
+    for (const replica of active) if (!this.#isHere(replica)) active.delete(replica)
     return active
+  }
+
+  #isHere(replica: Replica): boolean {
+    return this.#replicas.get(replica.range) === replica
   }
 
   #propose(replica: Replica): void {
@@ -302,6 +347,7 @@ export class Store {
 
   #apply(replica: Replica): void {
     replica.applyCommitted()
+    if (!this.#isHere(replica)) return
     for (const read of replica.reads.takeServable(replica.applied)) this.#requests.serve(replica, read)
     this.#versionReads.turned(replica)
     if (replica.proposals.waiting > 0) this.#touch(replica)
@@ -313,6 +359,7 @@ export class Store {
     if (ready !== null) {
       replica.accept(ready)
       for (const context of ready.failedReads) this.#requests.refuseReads(replica.reads.fail(context), replica)
+      if (ready.restored !== null) this.#keeping.lifecycle.switched(replica, ready.restored)
       this.#writer.add(replica.range, replica, ready)
       if (replica.raft.hasMoreToSend) this.#touch(replica)
     }
@@ -325,37 +372,8 @@ export class Store {
     this.#frames = []
     for (const frame of frames) {
       this.#time.heard(frame.from, frame.wallMs)
-      for (const message of frame.messages) this.#takeMessage(frame.from, message)
+      for (const message of frame.messages) this.#peerMessages.take(frame.from, message)
     }
-  }
-
-  #takeMessage(from: NodeId, message: PeerMessage): void {
-    switch (message.type) {
-      case 'report':
-        for (const node of message.nodes) this.nodeSeen(node)
-        return this.#duties.reported(message.descriptors, message.nodes)
-      case 'allocate':
-        return this.#duties.allocateRanges(message.count, (first) =>
-          this.#outbox.message(from, { type: 'allocated', request: message.request, first }),
-        )
-      case 'allocated':
-        return this.#ids.allocated(message.request, message.first)
-      case 'advance': {
-        const replica = this.#replicas.get(message.range)
-        return replica?.leads ? this.#advance(replica, message.version) : undefined
-      }
-      default:
-        if ('boot' in message) this.#step(from, message)
-    }
-  }
-
-  /** Messages for ranges that are not here are dropped: a split's child is made by its parent's log alone. */
-  #step(from: NodeId, message: Message): void {
-    const replica = this.#replicas.get(message.range)
-    if (replica === undefined || replica.nodeOf(message.from) !== from) return
-    replica.takeTicks()
-    replica.raft.step(message)
-    this.#active.add(replica)
   }
 
   #takeRequests(): void {
@@ -378,12 +396,14 @@ export class Store {
       this.#duties.isDue(tick) ||
       this.#ids.isWaiting ||
       this.#versionReads.isWaiting ||
+      this.#keeping.upkeep.isDue(tick) ||
       this.#sessionFloors.isDue(tick)
     )
   }
 
   #tick(now: number): void {
     for (const replica of this.#dueTicks.take(now)) this.#active.add(replica)
+    this.#keeping.upkeep.run(now)
     if (this.#duties.isDue(now)) this.#duties.report(now)
     this.#ids.tick(this.#options.clock.monotonicMs())
     if (this.#sessionFloors.isDue(now)) this.#sessionFloors.move(now, this.#time.now)
@@ -415,11 +435,7 @@ export class Store {
     const { role, term, leader } = raft
     this.#options.logger.log('info', 'leadership', { range, role, term, leader, leaderNode })
     if (replica.leads) return this.#duties.reportSoon()
-    const routes = [this.#routes.of(replica)]
-    replica.proposals.leadLost(
-      failed(failure('NOT_LEADER', `range ${range} has another leader`, { routes })),
-      failed(failure('OUTCOME_UNKNOWN', `range ${range} lost its leader while the write was on its way`, { routes })),
-    )
+    this.#requests.leadLost(replica)
   }
 
   #onApplied(replica: Replica, applied: AppliedEntry): void {
@@ -429,22 +445,18 @@ export class Store {
         if (node !== null) this.#nodes.told(node)
       }
     }
+    if (applied.digest !== null) this.#keeping.digests.applied(replica, applied.digest)
     this.#options.onApplied?.(replica, applied)
   }
 
-  #onSplit(parent: Replica, effect: SplitEffect, storages: Checkpoint['storages']): void {
-    const range = effect.bookkeeping.descriptor.range
-    if (this.#replicas.has(range)) return
-    const child = this.#factory.child(parent, effect, storages)
-    if (child === null) return
-    this.#options.logger.log('info', 'split', {
-      range: parent.range,
-      child: range,
-      generation: parent.descriptor.generation,
-    })
-    this.#replicas.set(range, child)
-    this.#touch(child)
+  #onReplicas(replica: Replica): void {
     this.#duties.reportSoon()
+    const isIn = replica.descriptor.replicas.some((each) => each.replica === replica.id)
+    if (!isIn) this.#keeping.lifecycle.remove(replica)
+  }
+
+  #onSplit(parent: Replica, effect: SplitEffect, storages: Checkpoint['storages']): void {
+    if (this.#keeping.lifecycle.split(parent, effect, storages)) this.#duties.reportSoon()
   }
 
   // ---- what others may ask ----
@@ -472,16 +484,8 @@ export class Store {
   }
 
   status(): NodeStatus {
-    const { cluster, self, clock, state, log } = this.#options
-    return {
-      cluster,
-      node: self,
-      nodes: this.#nodes.all,
-      replicas: [...this.#replicas.values()].map((replica) => replica.status()),
-      uptimeMs: Math.round(clock.monotonicMs() - this.#startedMs),
-      overlayBytes: state.overlayBytes,
-      logBytes: log.diskBytes,
-    }
+    const uptimeMs = Math.round(this.#options.clock.monotonicMs() - this.#startedMs)
+    return statusOf({ ...this.#options, nodes: this.#nodes.all, replicas: this.#replicas.values(), uptimeMs })
   }
 
   figures(): StoreFigures {

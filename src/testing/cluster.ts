@@ -17,6 +17,7 @@ import { Trace } from './trace.js'
 
 /** A connection on which nothing moves for this long is given up by both ends. */
 const SILENCE_MS = 3_000
+const KEPT_BYTES_MAX = 512 * 1024
 
 export interface SimClusterOptions {
   /** Everything that is drawn comes from it. */
@@ -31,6 +32,8 @@ export interface SimClusterOptions {
   readonly syncMsMax?: number
   /** Each node's wall clock is off by this much. Default 0. */
   readonly clockOffsetsMs?: readonly number[]
+  /** Log that each node keeps for slow or dead replicas; beyond it they are sent snapshots. Default 512 KiB. */
+  readonly keptBytesMax?: number
   /** Freeze everything that travels, so that changing it throws. Default false: it costs time. */
   readonly freeze?: boolean
   /** How many of the last events to keep as text. Default 0. */
@@ -64,7 +67,7 @@ export class SimCluster {
     this.network.quality = options.quality ?? calmLink
     this.#checkers = new ClusterCheckers({
       onFirst: () => this.scheduler.stop(),
-      termAt: (node, range, index) => this.node(node).store?.replica(range)?.raft.termAt(index) ?? null,
+      termAt: (node, range, index) => this.node(node).store?.replica(range)?.termAt(index) ?? null,
     })
     this.#clients = new SimClients({
       scheduler: this.scheduler,
@@ -132,6 +135,15 @@ export class SimCluster {
     node.crash()
     this.#clients.listenerEnded(listener)
     for (const other of this.#nodes) if (other !== node) this.#tellDown(other, node)
+  }
+
+  /** Crashes a node, if it runs, and puts an empty disk in. It is its old id's, and knows nothing else. */
+  wipe(id: number): void {
+    this.crash(id)
+    const node = this.node(id)
+    this.trace.event(this.scheduler.nowMs, node.place, 'wipe')
+    node.wipe()
+    this.#checkers.wiped(node.id)
   }
 
   restart(id: number): void {
@@ -266,7 +278,7 @@ export class SimCluster {
   #makeNodes(count: number): SimNode[] {
     const birth = birthOf({ nodes: count, splitAt: this.#options.splitAt ?? [] })
     const observer = this.#observer()
-    const { syncMsMax = 1, clockOffsetsMs = [], logger } = this.#options
+    const { syncMsMax = 1, clockOffsetsMs = [], keptBytesMax = KEPT_BYTES_MAX, logger } = this.#options
     return birth.nodes.map(
       (info, at) =>
         new SimNode({
@@ -278,6 +290,7 @@ export class SimCluster {
           observer,
           syncMsMax,
           clockOffsetMs: clockOffsetsMs[at] ?? 0,
+          keptBytesMax,
           ...(logger === undefined ? {} : { logger }),
         }),
     )

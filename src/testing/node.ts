@@ -1,12 +1,12 @@
+import { assert } from '../base/assert.js'
 import type { NodeInfo } from '../base/descriptor.js'
 import type { BootId, ClusterId, NodeId } from '../base/ids.js'
 import { type Logger, silentLogger } from '../base/ports.js'
 import type { AppliedEntry } from '../kv/types.js'
-import { recordDigest } from '../storage/codec/digest.js'
-import { decodeCommands, encodeCommands } from '../storage/codec/entry.js'
+import { replicaCodec } from '../storage/codec/replica-codec.js'
 import { openNodeLog } from '../storage/log/log.js'
 import { openStateStore } from '../storage/state/state-store.js'
-import type { LogItem, NodeLog } from '../storage/types.js'
+import type { LogItem, NodeLog, StateStore, StateVerdict } from '../storage/types.js'
 import type { Birth } from '../store/factory.js'
 import type { PeerFrame, PeerMessage } from '../store/ports.js'
 import type { Replica } from '../store/replica.js'
@@ -52,6 +52,8 @@ export interface SimNodeOptions {
   /** Longest time of a log sync, in milliseconds. */
   readonly syncMsMax: number
   readonly clockOffsetMs: number
+  /** Log that a node keeps for slow or dead replicas. */
+  readonly keptBytesMax: number
   readonly logger?: Logger
 }
 
@@ -70,8 +72,10 @@ export class SimNode {
   readonly place: Place
   readonly #options: SimNodeOptions
   readonly #random: SeededRandom
-  readonly #files: MemoryFiles
-  readonly #db: MemoryStateDb
+  #files: MemoryFiles
+  #db: MemoryStateDb
+  /** Its disk is not the one it was born with. */
+  #isWiped = false
   #life: Life | null = null
   /** What the disk has not answered while it hangs; null: it does not hang. */
   #unanswered: (() => void)[] | null = null
@@ -81,11 +85,18 @@ export class SimNode {
     this.id = options.info.node
     this.place = `node ${this.id}`
     this.#random = options.random.fork(this.place)
-    const random = this.#random
-    this.#files = new MemoryFiles({ schedule: this.#disk(true), random: random.fork('files') })
-    // The state store is made of callbacks alone.
-    const schedule = this.#disk(false)
-    this.#db = new MemoryStateDb({ schedule, random: random.fork('state'), latencyMs: 0.1, syncLatencyMs: 5 })
+    this.#files = this.#newFiles()
+    this.#db = this.#newDb()
+  }
+
+  #newFiles(): MemoryFiles {
+    return new MemoryFiles({ schedule: this.#disk(true), random: this.#random.fork('files') })
+  }
+
+  /** The state store is made of callbacks alone. */
+  #newDb(): MemoryStateDb {
+    const options = { schedule: this.#disk(false), random: this.#random.fork('state') }
+    return new MemoryStateDb({ ...options, latencyMs: 0.1, syncLatencyMs: 5 })
   }
 
   get info(): NodeInfo {
@@ -153,6 +164,25 @@ export class SimNode {
     this.#db.crash()
   }
 
+  /** An empty disk is put in; the node, which must be down, is told who it is and knows nothing else. */
+  wipe(): void {
+    assert(this.#life === null, 'a disk is changed under a running node', this.id)
+    this.#files = this.#newFiles()
+    this.#db = this.#newDb()
+    this.#isWiped = true
+  }
+
+  /** The state database of a node that is down is gone; its log is whole. */
+  loseState(): void {
+    assert(this.#life === null, 'a disk is changed under a running node', this.id)
+    this.#db = this.#newDb()
+  }
+
+  /** The disks, to fill them up, or to do harm. */
+  get disks(): { readonly files: MemoryFiles; readonly db: MemoryStateDb } {
+    return { files: this.#files, db: this.#db }
+  }
+
   pause(how: { readonly suspended?: boolean } = {}): void {
     this.#life?.process.pause(how)
   }
@@ -192,16 +222,18 @@ export class SimNode {
       if (this.#life !== life) return
       observer.opened(this, opened)
       const log = new ObservedLog(opened, (items) => observer.logs(this, items))
+      const { disk, stateMarker: marker } = opened.node
+      const verdict = this.#db.open({ disk, marker })
       const state = openStateStore({
         db: this.#db,
         cacheBytes: CACHE_BYTES,
         cacheValueBytesMax: CACHE_VALUE_BYTES_MAX,
         clock: life.process.clock,
-        onDamage: ({ what }) => fatal(`the state is damaged: ${what}`),
+        onDamage: (damage) => life.store?.stateDamaged(damage),
         fatal,
         logger,
       })
-      const store = this.#compose(life, log, state)
+      const store = this.#compose(life, log, state, verdict)
       life.process.enter(() =>
         store.start(() => {
           life.serves = true
@@ -214,22 +246,24 @@ export class SimNode {
     }
   }
 
-  #compose(life: Life, log: NodeLog, state: ReturnType<typeof openStateStore>): Store {
-    const { cluster, info, birth, observer, logger = silentLogger } = this.#options
+  #compose(life: Life, log: NodeLog, state: StateStore, stateVerdict: StateVerdict): Store {
+    const { cluster, info, birth, keptBytesMax, observer, logger = silentLogger } = this.#options
     return new Store({
       cluster,
       self: info,
       boot: life.boot,
-      birth,
+      birth: this.#isWiped ? { nodes: birth.nodes, ranges: [] } : birth,
       log,
       state,
-      codec: { encodeCommands, decodeCommands, recordDigest },
+      stateVerdict,
+      codec: replicaCodec,
       transport: { send: (to, messages) => observer.sends(this, to, messages) },
       clock: life.process.clock,
       random: this.#random.fork(`store ${life.boot}`),
       logger,
       fatal: life.process.fatal,
       stateSyncEveryBytes: STATE_SYNC_EVERY_BYTES,
+      logKeptForSlowBytes: keptBytesMax,
       onApplied: (replica, applied) => observer.applied(this, replica, applied),
     })
   }

@@ -5,8 +5,7 @@ import { DATA_SPAN, META_SPAN } from '../../src/base/keyspace.js'
 import { type Clock, silentLogger } from '../../src/base/ports.js'
 import type { Request } from '../../src/kv/requests.js'
 import type { AppliedEntry } from '../../src/kv/types.js'
-import { recordDigest } from '../../src/storage/codec/digest.js'
-import { decodeCommands, encodeCommands } from '../../src/storage/codec/entry.js'
+import { replicaCodec } from '../../src/storage/codec/replica-codec.js'
 import { openNodeLog } from '../../src/storage/log/log.js'
 import { openStateStore } from '../../src/storage/state/state-store.js'
 import type { LogItem, NodeLog, StateStore } from '../../src/storage/types.js'
@@ -173,7 +172,13 @@ export class Bench {
 
   async #open(process: SimProcess): Promise<Store> {
     const { clock, fatal } = process
-    const opened = await openNodeLog({ files: this.#files, segmentBytes: 512 * 1024, clock, fatal, logger: silentLogger })
+    const opened = await openNodeLog({
+      files: this.#files,
+      segmentBytes: 512 * 1024,
+      clock,
+      fatal,
+      logger: silentLogger,
+    })
     const log = new ObservedLog(opened, (items) => {
       const batch = { turn: this.#turn, items, durable: false }
       this.batches.push(batch)
@@ -199,7 +204,7 @@ export class Bench {
       birth: this.#birth,
       log,
       state,
-      codec: { encodeCommands, decodeCommands, recordDigest },
+      codec: replicaCodec,
       transport: { send: (to, messages) => this.#send(to, messages) },
       clock: { ...process.clock, defer: (action) => process.clock.defer(() => this.#runTurn(action)) },
       random: this.#random.fork('store'),

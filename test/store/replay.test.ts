@@ -106,11 +106,11 @@ describe('the place where replay starts', () => {
     bench.stateGate.open()
     await bench.runFor(20)
     expect(checkpoints(bench).at(-1)).toMatchObject({ durable: false })
-    expect(replica.needsCheckpoint).toBe(true)
+    expect(replica.needsCheckpoint(0 as LogIndex)).toBe(true)
     bench.logGate.open()
     await bench.runFor(50)
     expect(checkpoints(bench).at(-1)).toMatchObject({ durable: true })
-    expect(replica.needsCheckpoint).toBe(false)
+    expect(replica.needsCheckpoint(0 as LogIndex)).toBe(false)
   })
 
   it.each([

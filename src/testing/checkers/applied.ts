@@ -10,6 +10,8 @@ export interface AppliedState {
   /** Over everything that the range ever wrote. */
   readonly digest: number
   readonly generation: number
+  /** Counts the states that the replica has had: a snapshot brings another, and jumps. */
+  readonly incarnation: number
 }
 
 /**
@@ -32,8 +34,8 @@ export class AppliedChecker {
   }
 
   applied(node: NodeId, state: AppliedState): void {
-    const { range, index } = state
-    const place = `${node}/${range}`
+    const { range, index, incarnation } = state
+    const place = `${node}/${range}/${incarnation}`
     const before = this.#applied.get(place)
     this.#violations.require(
       before === undefined || index === before + 1,

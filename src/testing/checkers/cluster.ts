@@ -36,6 +36,11 @@ export class ClusterCheckers {
     this.applied.restarted(node)
   }
 
+  /** The node's disk is gone. */
+  wiped(node: NodeId): void {
+    this.logs.forget(node)
+  }
+
   appliedBy(node: NodeId, replica: Replica): AppliedState {
     const { bookkeeping } = replica.machine
     const state: AppliedState = {
@@ -45,6 +50,7 @@ export class ClusterCheckers {
       clock: bookkeeping.clock,
       digest: bookkeeping.digest,
       generation: bookkeeping.descriptor.generation,
+      incarnation: replica.incarnation,
     }
     this.applied.applied(node, state)
     return state

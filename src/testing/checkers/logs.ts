@@ -30,6 +30,8 @@ export class LogChecker {
   wrote(node: NodeId, items: readonly LogItem[]): () => void {
     const written: { copy: Copy; last: LogIndex }[] = []
     for (const item of items) {
+      if (item.kind === 'tombstone') this.#copies.get(node)?.delete(item.range)
+      if (item.kind === 'checkpoint') this.#truncated(this.#copy(node, item.range), item.checkpoint.truncated)
       if (item.kind !== 'entries' || item.entries.length === 0) continue
       const copy = this.#copy(node, item.range)
       for (const entry of item.entries) this.#entry(node, item.range, copy, entry)
@@ -39,6 +41,19 @@ export class LogChecker {
       // What was replaced while the sync ran counts no more.
       for (const { copy, last } of written) copy.syncedLast = Math.min(last, copy.terms.length - 1) as LogIndex
     }
+  }
+
+  /** A snapshot was installed where the log has not got this very entry: it goes on behind it. */
+  #truncated(copy: Copy, { index, term }: { index: LogIndex; term: Term }): void {
+    if (index === 0 || copy.terms[index] === term) return
+    copy.terms.length = index
+    copy.terms[index] = term
+    copy.syncedLast = Math.min(copy.syncedLast, index - 1) as LogIndex
+  }
+
+  /** The node's disk is gone. */
+  forget(node: NodeId): void {
+    this.#copies.delete(node)
   }
 
   /** The node has opened its log again, after a crash or not. */

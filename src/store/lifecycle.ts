@@ -1,0 +1,254 @@
+import { assert } from '../base/assert.js'
+import type { RangeId, ReplicaId, StorageId } from '../base/ids.js'
+import { META_RANGE } from '../base/ids.js'
+import type { Logger } from '../base/ports.js'
+import { RangeMachine } from '../kv/machine.js'
+import type { Row } from '../kv/requests.js'
+import type { SplitEffect } from '../kv/types.js'
+import type { Ready } from '../raft/types.js'
+import type { Checkpoint, NodeLog, StateDamage, StateStore } from '../storage/types.js'
+import { configurationOf } from './configuration.js'
+import type { ReplicaFactory } from './factory.js'
+import { readIndex } from './index-rows.js'
+import type { LogWriter } from './log-writer.js'
+import type { MetaIndex } from './meta-index.js'
+import type { SnapshotOfferMessage } from './ports.js'
+import type { Replica } from './replica.js'
+import { restoreSessions } from './sessions-restore.js'
+import type { StateSync } from './state-sync.js'
+
+export interface LifecycleParts {
+  readonly replicas: Map<RangeId, Replica>
+  readonly factory: ReplicaFactory
+  readonly log: Pick<NodeLog, 'tombstones' | 'node'>
+  readonly writer: LogWriter
+  readonly state: StateStore
+  readonly stateSync: StateSync
+  readonly index: MetaIndex
+  readonly codec: { recordDigest: ConstructorParameters<typeof RangeMachine>[2]['recordDigest'] }
+  readonly logger: Logger
+  touch(replica: Replica): void
+  /** What waits at the replica is to be refused, and whatever else uses its state is to let go of it, now. */
+  onStateGone(replica: Replica): void
+}
+
+/** All that a snapshot brought, durable. */
+interface Staged {
+  readonly replica: Replica
+  readonly offer: SnapshotOfferMessage
+  readonly machine: RangeMachine
+  readonly storage: StorageId
+  /** Of the meta range: what its index is built from. */
+  readonly indexRows: readonly Row[]
+  done(installed: boolean): void
+}
+
+interface Switch {
+  readonly checkpoint: Checkpoint
+  readonly before: Checkpoint['storages']
+  done(installed: boolean): void
+}
+
+/**
+ * How replicas come and go on this node. Whatever replaces or ends a state is a switch in our log (PROTOCOLS 3), and always in this
+ * order:
+ *
+ * 1. The storage id of a new state is durable in our log before its first key is written: after a crash nobody else gets it.
+ * 2. A state sync covers what the switch rests on: what was staged, and the checkpoints of ranges that were cut from this one and
+ *    would be made anew by replaying the log that is about to go (test: 'a split's child outlives the log of its parent').
+ * 3. One log batch holds the switch: the list of storages, D and the log's start, or the tombstone. Before it is synced the old state,
+ *    the old log and the old id are all there; after it, the new ones. Half is nothing.
+ * 4. Only then is it acknowledged, and the old storage ids are deleted.
+ */
+export class Lifecycle {
+  readonly #parts: LifecycleParts
+  readonly #lowest: Map<RangeId, ReplicaId>
+  readonly #switches = new Map<Replica, Switch>()
+
+  constructor(parts: LifecycleParts) {
+    this.#parts = parts
+    this.#lowest = new Map(parts.log.tombstones)
+  }
+
+  /** Lower replica ids of the range are out for ever. */
+  lowestAllowed(range: RangeId): ReplicaId {
+    return this.#lowest.get(range) ?? (0 as ReplicaId)
+  }
+
+  // ---- placement ----
+
+  /**
+   * Makes an empty replica, once a tombstone says durably that older ids are out: what our log holds of them, terms and votes too,
+   * must not be taken for this one's.
+   */
+  create(range: RangeId, id: ReplicaId): void {
+    assert(id >= this.lowestAllowed(range), 'a replica id that is out comes back', range, id)
+    this.#lowest.set(range, id)
+    this.#parts.writer.tombstone({ range, lowest: id }, () => {
+      if (this.#parts.replicas.has(range) || this.lowestAllowed(range) !== id) return
+      const replica = this.#parts.factory.empty(range, id)
+      this.#parts.replicas.set(range, replica)
+      this.#parts.logger.log('info', 'replica placed', { range, replica: id })
+      this.#parts.touch(replica)
+    })
+  }
+
+  /** A split was applied: its child comes to life here, unless it has a state of its own, or another replica of it lives or lived here. */
+  split(parent: Replica, effect: SplitEffect, storages: Checkpoint['storages']): boolean {
+    const { range } = effect.bookkeeping.descriptor
+    if (this.#parts.replicas.has(range)) return false
+    const child = this.#parts.factory.child(parent, effect, { storages, lowest: this.lowestAllowed(range) })
+    if (child === null) return false
+    const { generation } = parent.descriptor
+    this.#parts.logger.log('info', 'split', { range: parent.range, child: range, generation })
+    this.#parts.replicas.set(range, child)
+    this.#parts.touch(child)
+    return true
+  }
+
+  /** The replica is out of its range. It speaks no more from now on, and leaves a tombstone. */
+  remove(replica: Replica): void {
+    const { range, id, storages } = replica
+    if (this.#parts.replicas.get(range) !== replica) return
+    this.#parts.logger.log('info', 'replica removed', { range, replica: id })
+    this.#parts.replicas.delete(range)
+    replica.remove()
+    this.#parts.onStateGone(replica)
+    this.#switches.delete(replica)
+    const lowest = (id + 1) as ReplicaId
+    this.#lowest.set(range, lowest)
+    this.#parts.stateSync.start(() => {
+      this.#parts.writer.tombstone({ range, lowest }, () => this.#drop(storages))
+    })
+  }
+
+  // ---- damage ----
+
+  /** The replica's state can't be trusted. It keeps its id, term, vote and log, and waits for a snapshot; restarts included. */
+  quarantine(replica: Replica, what: string): void {
+    const { range, id, storages } = replica
+    if (!replica.hasState || this.#parts.replicas.get(range) !== replica) return
+    this.#parts.logger.log('error', 'state of a replica given up, a snapshot will replace it', {
+      range,
+      replica: id,
+      what,
+    })
+    replica.loseState()
+    this.#parts.onStateGone(replica)
+    this.#parts.writer.checkpoints([{ range, checkpoint: replica.checkpoint() }], () => this.#drop(storages))
+    this.#parts.touch(replica)
+  }
+
+  damaged({ what, storages, journals }: StateDamage): void {
+    const isHit = (replica: Replica) =>
+      storages === 'all' ||
+      journals === 'all' ||
+      replica.storages.some(({ storage }) => storages.includes(storage)) ||
+      [replica.range, ...replica.lineage.map(({ range }) => range)].some((range) => journals.includes(range))
+    for (const replica of [...this.#parts.replicas.values()]) if (isHit(replica)) this.quarantine(replica, what)
+  }
+
+  // ---- snapshots ----
+
+  /** A storage id that was never used here; `done` once our log says so durably. */
+  allocateStorage(done: (storage: StorageId) => void): void {
+    const storage = this.#parts.writer.allocateStorage()
+    this.#parts.writer.after(() => done(storage))
+  }
+
+  /** Makes what was staged under `storage` the replica's state. `done(false)`: it can't be, and nothing changed. */
+  install(replica: Replica, offer: SnapshotOfferMessage, storage: StorageId, done: (installed: boolean) => void): void {
+    const { state, stateSync, codec } = this.#parts
+    const machine = new RangeMachine(replica.range, offer.bookkeeping, codec)
+    stateSync.start(() =>
+      restoreSessions(state, machine, (whole) => {
+        if (!whole) return done(false)
+        const staged = { replica, offer, machine, storage, done }
+        if (replica.range !== META_RANGE) return this.#switch({ ...staged, indexRows: [] })
+        const { clock, descriptor } = offer.bookkeeping
+        readIndex(state, { storage, at: clock, span: descriptor.span }, (indexRows) => {
+          if (indexRows === null) done(false)
+          else this.#switch({ ...staged, indexRows })
+        })
+      }),
+    )
+  }
+
+  #switch(staged: Staged): void {
+    const { replica, offer, machine, storage, done } = staged
+    // A child that was cut off meanwhile would be lost with the log that made it.
+    if (this.#hasYoung(replica)) return this.#parts.stateSync.start(() => this.#switch(staged))
+    if (this.#parts.replicas.get(replica.range) !== replica || this.overlapping(replica, offer) !== null)
+      return done(false)
+    const { index, entryTerm: term, timestamp, bookkeeping } = offer
+    const configuration = configurationOf(bookkeeping.descriptor.replicas)
+    replica.takeTicks()
+    if (!replica.raft.restore({ index, term, timestamp, configuration })) return done(false)
+    const before = replica.storages
+    if (replica.hasState) this.#parts.onStateGone(replica)
+    replica.install({ machine, storages: [{ span: bookkeeping.descriptor.span, storage }], applied: { index, term } })
+    // With the install, because what is applied from here on goes on top of it.
+    if (replica.range === META_RANGE) this.#parts.index.replace(staged.indexRows)
+    this.#switches.set(replica, { checkpoint: replica.checkpoint(), before, done })
+    this.#parts.touch(replica)
+  }
+
+  /** Whether a range cut from this one has no checkpoint of its own yet. */
+  #hasYoung(parent: Replica): boolean {
+    for (const replica of this.#parts.replicas.values()) {
+      const isChild = replica.lineage.some(({ range }) => range === parent.range)
+      if (isChild && replica.hasState && !replica.isCheckpointed) return true
+    }
+    return false
+  }
+
+  /** The other replica with state whose span overlaps the snapshot's: it would give one key to two ranges. */
+  overlapping(replica: Replica, { bookkeeping }: SnapshotOfferMessage): Replica | null {
+    for (const other of this.#parts.replicas.values()) {
+      if (other !== replica && other.hasState && other.overlaps(bookkeeping.descriptor.span)) return other
+    }
+    return null
+  }
+
+  /** The core's Ready says that it was moved to a snapshot: the switch goes into the very batch that holds that Ready. */
+  switched(replica: Replica, restored: NonNullable<Ready['restored']>): void {
+    const open = this.#switches.get(replica)
+    assert(open?.checkpoint.applied.index === restored.index, 'the core was moved by somebody else', restored.index)
+    this.#switches.delete(replica)
+    this.#parts.writer.checkpoints([{ range: replica.range, checkpoint: open.checkpoint }], () => {
+      replica.checkpointWritten(open.checkpoint)
+      this.#healed(replica)
+      this.#drop(open.before)
+      open.done(true)
+    })
+  }
+
+  /** Its journal, and that of ranges it comes from that have no replica here, were brought anew. */
+  #healed(replica: Replica): void {
+    this.#parts.state.healedJournal(replica.range)
+    for (const { range } of replica.lineage)
+      if (!this.#parts.replicas.has(range)) this.#parts.state.healedJournal(range)
+  }
+
+  // ---- storage ids ----
+
+  /** Deletes, in the background, what no replica here has its state under. A split's two halves share one. */
+  #drop(storages: Checkpoint['storages']): void {
+    const used = this.#used()
+    for (const { storage } of storages) if (!used.has(storage)) this.#parts.state.dropStorage(storage)
+  }
+
+  /** Once all replicas are open: what a crash left of snapshots that were never installed, or of old states. */
+  dropUnused(): void {
+    const used = this.#used()
+    for (let storage = 1; storage < this.#parts.writer.nextStorage; storage++) {
+      if (!used.has(storage as StorageId)) this.#parts.state.dropStorage(storage as StorageId)
+    }
+  }
+
+  #used(): ReadonlySet<StorageId> {
+    const used = new Set<StorageId>()
+    for (const replica of this.#parts.replicas.values()) for (const { storage } of replica.storages) used.add(storage)
+    return used
+  }
+}

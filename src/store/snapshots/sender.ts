@@ -1,0 +1,235 @@
+import type { LogIndex, NodeId, RangeId, ReplicaId } from '../../base/ids.js'
+import { limits } from '../../base/limits.js'
+import type { Logger } from '../../base/ports.js'
+import type { StateChunk, StateStore } from '../../storage/types.js'
+import type { PeerMessage, SnapshotOfferMessage, SnapshotPullMessage, SnapshotRefusedMessage } from '../ports.js'
+import type { Replica } from '../replica.js'
+import { piecesOf } from './plan.js'
+import { type Cursor, type ReadChunk, SnapshotReader, START } from './reader.js'
+import { TokenBucket } from './token-bucket.js'
+
+/** An offer nobody answers is made again this often. */
+const OFFER_AGAIN_MS = 1_000
+/** So long the log behind a snapshot is kept for who took it in. */
+const CATCH_UP_MS = 10_000
+/** With the last chunk the receiver makes everything durable before it speaks again: it gets so many times the usual patience. */
+const LAST_CHUNK_PATIENCE = 6
+
+export interface SenderParts {
+  readonly state: Pick<StateStore, 'readSnapshot' | 'readJournal' | 'hold'>
+  encodeChunk(chunk: StateChunk): Uint8Array
+  send(to: NodeId, message: PeerMessage): void
+  monotonicMs(): number
+  touch(replica: Replica): void
+  readonly logger: Logger
+  readonly bytesPerSecond?: number
+}
+
+/** One snapshot on its way out. The receiver pulls: nothing is read before it is asked for, and one chunk is in memory at a time. */
+interface Outgoing {
+  readonly replica: Replica
+  readonly to: ReplicaId
+  readonly node: NodeId
+  readonly offer: SnapshotOfferMessage
+  readonly reader: SnapshotReader
+  readonly release: () => void
+  readonly startedMs: number
+  touchedMs: number
+  offeredMs: number
+  /** Sequence of the last chunk read, and where it and the one behind it begin. */
+  sequence: number
+  at: Cursor
+  next: Cursor
+  last: boolean
+  reading: boolean
+  /** A pull that waits for the rate. */
+  wanted: SnapshotPullMessage | null
+}
+
+/**
+ * Streams snapshots of this node's replicas to other nodes: stop and wait, at most `snapshotsOutMax` at once, bounded in bytes per
+ * second together. State at index A is what the entries up to A wrote (version <= the clock at A) and the bookkeeping of the turn
+ * in which A was the applied index; records are written once, so it can be read at leisure.
+ */
+export class SnapshotSender {
+  readonly #parts: SenderParts
+  readonly #outgoing = new Map<number, Outgoing>()
+  readonly #bucket: TokenBucket
+  /** Taken in a moment ago: the receiver is still fetching the log behind. */
+  #recent: { readonly replica: Replica; readonly index: LogIndex; readonly untilMs: number }[] = []
+  #nextId = 1
+
+  constructor(parts: SenderParts) {
+    this.#parts = parts
+    this.#bucket = new TokenBucket(parts.bytesPerSecond ?? limits.snapshotBytesPerSecond, parts.monotonicMs())
+  }
+
+  get open(): number {
+    return this.#outgoing.size
+  }
+
+  get isWaiting(): boolean {
+    return this.#outgoing.size + this.#recent.length > 0
+  }
+
+  /** The core of `replica` asks for one. What can't be begun now is told to it at once: it asks again later. */
+  start(replica: Replica, to: ReplicaId): void {
+    const node = replica.nodeOf(to)
+    if (node === null || !replica.hasState || this.#outgoing.size >= limits.snapshotsOutMax) {
+      replica.raft.snapshotSent(to, null)
+      return
+    }
+    const id = this.#nextId++
+    const { bookkeeping } = replica.machine
+    const offer: SnapshotOfferMessage = {
+      type: 'snapshotOffer',
+      range: replica.range,
+      from: replica.id,
+      to,
+      id,
+      term: replica.raft.term,
+      index: replica.applied,
+      entryTerm: replica.appliedTerm,
+      timestamp: bookkeeping.clock,
+      bookkeeping,
+      bytesHint: 0,
+    }
+    const { storages } = replica
+    const releases = storages.map(({ storage }) => this.#parts.state.hold(storage))
+    const nowMs = this.#parts.monotonicMs()
+    this.#outgoing.set(id, {
+      replica,
+      to,
+      node,
+      offer,
+      reader: new SnapshotReader(this.#parts.state, {
+        pieces: piecesOf(bookkeeping, storages),
+        upTo: bookkeeping.clock,
+        bytesMax: limits.snapshotChunkBytes,
+      }),
+      release: () => {
+        for (const release of releases) release()
+      },
+      startedMs: nowMs,
+      touchedMs: nowMs,
+      offeredMs: nowMs,
+      sequence: 0,
+      at: START,
+      next: START,
+      last: false,
+      reading: false,
+      wanted: null,
+    })
+    this.#parts.send(node, offer)
+  }
+
+  pulled(from: NodeId, message: SnapshotPullMessage): void {
+    const outgoing = this.#find(from, message)
+    if (outgoing === null) {
+      const { range, id, from: receiver, to } = message
+      const reason = 'the sender knows of no such snapshot'
+      this.#parts.send(from, { type: 'snapshotRefused', range, from: to, to: receiver, id, reason })
+      return
+    }
+    outgoing.touchedMs = this.#parts.monotonicMs()
+    const isNext = message.sequence === outgoing.sequence + 1
+    if (isNext && outgoing.last) return this.#end(message.id, true)
+    if (!isNext && (message.sequence !== outgoing.sequence || outgoing.sequence === 0)) return
+    outgoing.wanted = message
+    this.#maybeRead(outgoing)
+  }
+
+  refused(from: NodeId, message: SnapshotRefusedMessage): void {
+    if (this.#find(from, message) === null) return
+    this.#parts.logger.log('info', 'snapshot refused', { range: message.range, to: from, reason: message.reason })
+    this.#end(message.id, false)
+  }
+
+  #find(from: NodeId, message: { range: RangeId; from: ReplicaId; to: ReplicaId; id: number }): Outgoing | null {
+    const found = this.#outgoing.get(message.id)
+    if (found === undefined || found.node !== from || found.to !== message.from) return null
+    return found.replica.range === message.range && found.replica.id === message.to ? found : null
+  }
+
+  #maybeRead(outgoing: Outgoing): void {
+    const { wanted } = outgoing
+    if (wanted === null || outgoing.reading || !this.#bucket.hasSome(this.#parts.monotonicMs())) return
+    outgoing.wanted = null
+    outgoing.reading = true
+    const at = wanted.sequence === outgoing.sequence ? outgoing.at : outgoing.next
+    outgoing.reader.read(at, (read) => {
+      outgoing.reading = false
+      // It was ended meanwhile: its storage may be on the way out, and what was read may lack something.
+      if (!this.#outgoing.has(outgoing.offer.id)) return
+      if (read === null) this.#end(outgoing.offer.id, false)
+      else this.#sendChunk(outgoing, wanted.sequence, at, read)
+    })
+  }
+
+  #sendChunk(outgoing: Outgoing, sequence: number, at: Cursor, { chunk, next, last }: ReadChunk): void {
+    outgoing.sequence = sequence
+    outgoing.at = at
+    outgoing.next = next
+    outgoing.last = last
+    const bytes = this.#parts.encodeChunk(chunk)
+    this.#bucket.take(bytes.length)
+    const { range, from, to, id } = outgoing.offer
+    this.#parts.send(outgoing.node, { type: 'snapshotChunk', range, from, to, id, sequence, last, bytes })
+    this.#parts.touch(outgoing.replica)
+  }
+
+  /** To be called every now and then: repeats, goes on where the rate allows it, and gives up. */
+  look(): void {
+    const nowMs = this.#parts.monotonicMs()
+    if (this.#recent.length > 0) this.#recent = this.#recent.filter(({ untilMs }) => untilMs > nowMs)
+    for (const [id, outgoing] of this.#outgoing) {
+      const patienceMs = limits.snapshotIdleMs * (outgoing.last ? LAST_CHUNK_PATIENCE : 1)
+      const idle = nowMs - outgoing.touchedMs > patienceMs
+      if (outgoing.last && isThere(outgoing)) this.#end(id, true)
+      else if (idle || nowMs - outgoing.startedMs > limits.snapshotMsMax) this.#end(id, false)
+      else if (outgoing.sequence === 0 && !outgoing.reading && nowMs - outgoing.offeredMs >= OFFER_AGAIN_MS) {
+        outgoing.offeredMs = nowMs
+        this.#parts.send(outgoing.node, outgoing.offer)
+      } else this.#maybeRead(outgoing)
+    }
+  }
+
+  #end(id: number, done: boolean): void {
+    const outgoing = this.#outgoing.get(id)
+    if (outgoing === undefined) return
+    this.#outgoing.delete(id)
+    outgoing.release()
+    if (done)
+      this.#recent.push({
+        ...outgoing.offer,
+        replica: outgoing.replica,
+        untilMs: this.#parts.monotonicMs() + CATCH_UP_MS,
+      })
+    outgoing.replica.takeTicks()
+    outgoing.replica.raft.snapshotSent(outgoing.to, done ? { index: outgoing.offer.index } : null)
+    this.#parts.touch(outgoing.replica)
+  }
+
+  /** The replica is gone or its state was replaced: what is being read of it may vanish. */
+  drop(replica: Replica): void {
+    for (const [id, outgoing] of this.#outgoing) if (outgoing.replica === replica) this.#end(id, false)
+  }
+
+  /** Lowest index that a snapshot brings its receiver to, which then needs the log behind it; null: none is under way. */
+  oldestIndex(replica: Replica): LogIndex | null {
+    let oldest: LogIndex | null = null
+    const all = [
+      ...this.#recent,
+      ...[...this.#outgoing.values()].map((each) => ({ replica: each.replica, index: each.offer.index })),
+    ]
+    for (const each of all) {
+      if (each.replica === replica && (oldest === null || each.index < oldest)) oldest = each.index
+    }
+    return oldest
+  }
+}
+
+/** Its acknowledgement came by another road than the pull that should have said so. */
+function isThere({ replica, to, offer }: Outgoing): boolean {
+  return replica.raft.status().progress.some((each) => each.replica === to && each.match >= offer.index)
+}

@@ -1,0 +1,36 @@
+import type { NodeInfo } from '../base/descriptor.js'
+import type { BootId, ClusterId } from '../base/ids.js'
+import type { Clock, Fatal, Logger, Random } from '../base/ports.js'
+import type { AppliedEntry } from '../kv/types.js'
+import type { NodeLog, StateStore, StateVerdict } from '../storage/types.js'
+import type { Birth } from './factory.js'
+import type { PeerTransport } from './ports.js'
+import type { Replica } from './replica.js'
+import type { EntryCodec } from './replica-parts.js'
+
+export interface StoreOptions {
+  readonly cluster: ClusterId
+  /** This node as others reach it. */
+  readonly self: NodeInfo
+  readonly boot: BootId
+  /** Nodes and ranges the cluster was born with; ranges without a replica here are no concern of this node. */
+  readonly birth: Birth
+  readonly log: NodeLog
+  readonly state: StateStore
+  readonly codec: EntryCodec
+  readonly transport: PeerTransport
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+  readonly fatal: Fatal
+  /** What opening the state store found. Default: whole. */
+  readonly stateVerdict?: StateVerdict
+  /** A state sync starts when this much was logged since the last one. Default limits.stateSyncEveryBytes. */
+  readonly stateSyncEveryBytes?: number
+  /** Log kept for slow or dead replicas, over all ranges. Default limits.logKeptForSlowBytes. */
+  readonly logKeptForSlowBytes?: number
+  /** Called when a node is first heard of, or its addresses change. */
+  onNode?(info: NodeInfo): void
+  /** For checkers and tests: sees every entry that a replica of this node applied, in order. */
+  onApplied?(replica: Replica, applied: AppliedEntry): void
+}
