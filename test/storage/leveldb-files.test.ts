@@ -202,6 +202,18 @@ describe('the files of a state database', () => {
     await again.db.close()
   })
 
+  test('opened again after a failed write it has all that was done; if that is gone it refuses to go on', async () => {
+    const { db } = await opened(directory, { marker })
+    await written(db, [put(3 as StorageId, 300_000)])
+    expect(await new Promise((resolve) => db.reopen(resolve))).toBeNull()
+    expect((await keysOf(db, 3 as StorageId)).has(hex(put(3 as StorageId, 300_000).key))).toBe(true)
+    await written(db, [put(3 as StorageId, 300_001)])
+    for (const name of logsIn(directory)) await truncate(join(directory, name), 0)
+    const error = await new Promise<Error | null>((resolve) => db.reopen(resolve))
+    expect(error?.message).toMatch(/what was written last is not there/)
+    await db.close()
+  })
+
   test('the scrub finds damage that appears while the database is open, once, and puts it on record', async () => {
     const { db } = await opened(directory, { marker })
     const { tables } = (await readManifest(directory))!

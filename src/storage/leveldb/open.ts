@@ -10,7 +10,7 @@ import { MARKERS_END, markerKey, tokenKey, tokenOf } from './own-keys.js'
 import { type LevelSyncer, realSyncer, syncDirectory, syncLogFiles } from './sync-files.js'
 
 /** So much is walked before the state is served; the rest soon after, by the scrub. */
-const WALK_BYTES = 256 * 1024 * 1024
+const WALK_BYTES = 512 * 1024 * 1024
 
 export interface OpenStateDbOptions {
   /** Names this data directory; the same that our log carries. A state database with another one is not ours. Empty: not known yet. */
