@@ -103,6 +103,21 @@ describe('a turn', () => {
     expect(bench.turns - before).toBeLessThan(beats * 1.4)
   })
 
+  it('a follower waits a whole election timeout from when it heard its leader, however long it had not heard it', async () => {
+    for (const seed of [1, 2, 3, 4, 5]) {
+      const bench = await Bench.open({ nodes: 3, seed })
+      const preVotes = () =>
+        bench.messagesTo(2, 'preVote').filter((message) => 'range' in message && message.range === DATA)
+      bench.receive(2, heartbeat(2, 1))
+      await bench.runFor(limits.tickMs * (limits.electionTicksMin - 2))
+      bench.receive(2, heartbeat(2, 1))
+      await bench.runFor(limits.tickMs * (limits.electionTicksMin - 1))
+      expect(preVotes()).toEqual([])
+      await bench.runFor(limits.tickMs * (limits.electionTicksMax - limits.electionTicksMin + 1))
+      expect(preVotes()).not.toEqual([])
+    }
+  })
+
   it('what apply has for a peer leaves with the next turn, when that peer already got a frame in this one', async () => {
     const { bench, client } = await leading()
     for (let request = 1; request <= 20; request++) {
