@@ -1,6 +1,15 @@
 import { assert } from '../base/assert.js'
-import type { BootId, LogIndex, RangeId, ReplicaId, Term, Version } from '../base/ids.js'
-import { type Random, randomBelow } from '../base/ports.js'
+import {
+  type BootId,
+  type LogIndex,
+  NO_INDEX,
+  type RangeId,
+  type ReplicaId,
+  type Term,
+  type Version,
+} from '../base/ids.js'
+import { randomBelow } from '../base/ports.js'
+import { Configurations } from './configurations.js'
 import { ReplicaLog } from './log.js'
 import { Outbox } from './outbox.js'
 import { isVoter } from './quorum.js'
@@ -24,18 +33,20 @@ import { Writes } from './writes.js'
  */
 export class Core {
   readonly config: RaftConfig
-  readonly configuration: Configuration
+  readonly configurations: Configurations
   readonly log: ReplicaLog
   readonly writes: Writes
   readonly outbox = new Outbox()
-  readonly #random: Random
-  readonly #nextTimestamp: (above: Version) => Version
+  readonly #ports: RaftPorts
   state: RoleState = { role: 'follower', leader: null }
   /** The node's ticks, as far as this replica was told. */
   clock: number
   /** Ticks since a leader was heard, a vote was given, or the role changed. */
   waited = 0
   #patience: number
+  /** Before this tick it votes for nobody whom the leader did not ask to campaign: that leader may hold a lease. */
+  #boundUntilTick: number
+  fitness = { mayCampaign: true, needsSnapshot: false }
   /** Until this tick it votes only for `to`. */
   readonly #yielding: { readonly to: ReplicaId | null; readonly untilTick: number } | null
   #term: Term
@@ -50,19 +61,24 @@ export class Core {
     assert(config.appendMessagesInFlightMax > 0 && config.appendBytesInFlightMax > 0, 'the append window is closed')
     assert(initial.lastTerm <= initial.hardState.term, 'the log is ahead of the term', initial.lastTerm)
     this.config = config
-    this.configuration = initial.configuration
     this.clock = initial.tick ?? 0
-    this.#random = ports.random
-    this.#nextTimestamp = ports.nextTimestamp
+    this.#ports = ports
     this.log = new ReplicaLog(initial, reader, config.tailBytesMax)
     this.#term = initial.hardState.term
     this.#vote = initial.hardState.vote
     this.#applied = initial.applied
-    this.#allPersisted = initial.truncated.index
+    this.#allPersisted = NO_INDEX
     // The stored commit is a hint: it may be older than what was applied, or name entries that a cut tail has lost.
     this.#commit = Math.max(initial.applied, Math.min(initial.hardState.commit, initial.lastIndex)) as LogIndex
     this.writes = new Writes(initial, this.#commit)
+    this.configurations = new Configurations(initial.configuration)
+    for (const index of initial.configurationEntries) {
+      assert(index > initial.applied && index <= initial.lastIndex, 'a configuration outside of the log', index)
+      this.#learnConfiguration(this.log.read({ from: index, to: index, bytesMax: 0 })[0]!)
+    }
+    this.configurations.committed(this.#commit)
     const { start } = initial
+    this.#boundUntilTick = start.kind === 'follow' ? this.clock + config.electionTicksMin : this.clock
     this.#yielding = start.kind === 'yield' ? { to: start.to, untilTick: this.clock + config.electionTicksMin } : null
     this.#patience = this.#drawPatience()
   }
@@ -83,6 +99,10 @@ export class Core {
     return this.#commit
   }
 
+  get applied(): LogIndex {
+    return this.#applied
+  }
+
   get allPersisted(): LogIndex {
     return this.#allPersisted
   }
@@ -94,6 +114,20 @@ export class Core {
 
   get leadership(): Leadership {
     return { role: this.state.role, term: this.#term, leader: this.leader }
+  }
+
+  /** In force: the last one in the log. */
+  get configuration(): Configuration {
+    return this.configurations.current
+  }
+
+  /** It was made before its snapshot came: it knows nobody, takes no appends, and votes for nobody. */
+  get isEmpty(): boolean {
+    return this.configuration.voters.length === 0
+  }
+
+  get needsSnapshot(): boolean {
+    return this.isEmpty || this.fitness.needsSnapshot
   }
 
   get isVoter(): boolean {
@@ -118,10 +152,13 @@ export class Core {
     return this.#patience - this.waited
   }
 
-  /** It leads, or heard from a live leader less than the shortest election timeout ago (thesis 4.2.3, 6.2). */
-  get hasLiveLeader(): boolean {
-    if (this.state.role === 'leader') return true
-    return this.leader !== null && this.waited < this.config.electionTicksMin
+  /**
+   * It leads, or heard from a leader less than the shortest election timeout ago (thesis 4.2.3), or may have before it was
+   * started. It goes by the time alone and not by who leads now: a leader's lease rests on it, also after this replica has
+   * learned of a later term (thesis 6.4.1).
+   */
+  get isBound(): boolean {
+    return this.state.role === 'leader' || this.clock < this.#boundUntilTick
   }
 
   /** The oldest unfinished write is older than an election timeout: this disk is no place for a leader (PROTOCOL: our log). */
@@ -130,7 +167,13 @@ export class Core {
     return since !== null && this.clock - since >= this.config.electionTicksMin
   }
 
+  /** A voter whose log and state are whole, on a disk that works. */
+  get mayCampaign(): boolean {
+    return this.configurations.mayBeVoter(this.self) && this.fitness.mayCampaign && !this.isDiskStalled
+  }
+
   mayVoteFor(candidate: ReplicaId): boolean {
+    if (this.isEmpty) return false
     return this.#yielding === null || this.clock >= this.#yielding.untilTick || this.#yielding.to === candidate
   }
 
@@ -167,6 +210,7 @@ export class Core {
   /** A leader of the present term was heard. */
   follow(leader: ReplicaId): void {
     assert(this.state.role !== 'leader', 'two leaders in one term', this.#term, leader, this.self)
+    this.#boundUntilTick = this.clock + this.config.electionTicksMin
     if (this.state.role === 'follower' && this.state.leader !== null) {
       assert(this.state.leader === leader, 'two leaders in one term', this.#term, this.state.leader, leader)
       this.waited = 0
@@ -179,6 +223,7 @@ export class Core {
     assert(index > this.#commit, 'the commit goes back', index, this.#commit)
     assert(index <= this.log.lastIndex, 'commits what it does not have', index, this.log.lastIndex)
     this.#commit = index
+    this.configurations.committed(index)
   }
 
   appliedTo(index: LogIndex): void {
@@ -203,12 +248,25 @@ export class Core {
     if (first <= this.log.lastIndex) {
       this.writes.truncateFrom(first)
       this.log.truncateFrom(first)
+      this.configurations.truncateFrom(first)
     }
-    for (const entry of entries) this.log.append(entry)
+    for (const entry of entries) this.append(entry)
+  }
+
+  /** A configuration is in force from here on, before it is committed or even written (thesis 4.1). */
+  append(entry: Entry): void {
+    this.log.append(entry)
+    if (entry.kind === 'configuration') this.#learnConfiguration(entry)
+  }
+
+  /** The payload of an entry of our log, which had been lost, is back. */
+  repaired(entry: Entry): void {
+    if (entry.kind !== 'configuration' || entry.index <= this.#applied || !this.log.has(entry)) return
+    this.configurations.insert(entry.index, this.decodeConfiguration(entry.payload))
   }
 
   nextTimestamp(): Version {
-    return this.#nextTimestamp(this.log.lastTimestamp)
+    return this.#ports.nextTimestamp(this.log.lastTimestamp)
   }
 
   /** Head of every message of this replica. `term` is the present one, but for pre-votes and their grants. */
@@ -225,8 +283,17 @@ export class Core {
     else this.outbox.sendAfterPersist(message)
   }
 
+  decodeConfiguration(payload: Uint8Array): Configuration {
+    return this.#ports.decodeConfiguration(payload)
+  }
+
+  #learnConfiguration({ index, kind, payload }: Entry): void {
+    assert(kind === 'configuration', 'not a configuration', index, kind)
+    this.configurations.append(index, this.decodeConfiguration(payload))
+  }
+
   #drawPatience(): number {
     const { electionTicksMin, electionTicksMax } = this.config
-    return electionTicksMin + randomBelow(this.#random, electionTicksMax - electionTicksMin)
+    return electionTicksMin + randomBelow(this.#ports.random, electionTicksMax - electionTicksMin)
   }
 }

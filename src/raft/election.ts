@@ -4,7 +4,7 @@ import type { Core } from './core.js'
 import { becomeLeader } from './leader.js'
 import { voteResult } from './quorum.js'
 import type { Candidate, Leader, PreCandidate, RoleState } from './roles.js'
-import type { PreVote, PreVoteReply, Vote, VoteReply } from './types.js'
+import type { PreVote, PreVoteReply, TimeoutNow, Vote, VoteReply } from './types.js'
 
 export function ticksUntilImpatient(core: Core, state: NotLeading): number {
   if (state.role === 'follower') return core.patienceLeft
@@ -16,7 +16,7 @@ export function ticksUntilImpatient(core: Core, state: NotLeading): number {
 export function waitForLeader(core: Core, state: NotLeading, ticks: number): void {
   core.waited += ticks
   if (core.isImpatient) {
-    if (core.isVoter && !core.isDiskStalled) becomePreCandidate(core)
+    if (core.mayCampaign) becomePreCandidate(core)
     else core.restartWait()
     return
   }
@@ -27,7 +27,11 @@ type NotLeading = Exclude<RoleState, Leader>
 
 /** Asks everybody whether an election at the next term could be won, leaving all terms as they are (thesis 9.6). */
 export function becomePreCandidate(core: Core): void {
-  assert(core.isVoter && core.state.role !== 'leader', 'only a waiting voter campaigns', core.state.role)
+  assert(
+    core.configurations.mayBeVoter(core.self) && core.state.role !== 'leader',
+    'only a waiting voter campaigns',
+    core.state.role,
+  )
   const state: PreCandidate = { role: 'preCandidate', votes: new Map() }
   core.state = state
   core.restartWait()
@@ -40,7 +44,11 @@ export function becomePreCandidate(core: Core): void {
  * could lead a second time after a crash, with another log.
  */
 export function becomeCandidate(core: Core, { transfer }: { transfer: boolean }): void {
-  assert(core.isVoter && core.state.role !== 'leader', 'only a waiting voter campaigns', core.state.role)
+  assert(
+    core.configurations.mayBeVoter(core.self) && core.state.role !== 'leader',
+    'only a waiting voter campaigns',
+    core.state.role,
+  )
   core.moveToTerm((core.term + 1) as Term)
   core.voteFor(core.self)
   const state: Candidate = { role: 'candidate', votes: new Map(), transfer }
@@ -85,6 +93,12 @@ export function onPreVoteReply(core: Core, message: PreVoteReply): void {
 export function onVoteReply(core: Core, message: VoteReply): void {
   assert(message.term === core.term, 'a vote of another term', message.term, core.term)
   if (core.state.role === 'candidate') countVote(core, core.state, message)
+}
+
+/** The leader of this term, which has given up its lease before, hands the lead to this replica (thesis 3.10). */
+export function onTimeoutNow(core: Core, message: TimeoutNow): void {
+  const isAsked = core.state.role === 'follower' && core.state.leader === message.from
+  if (isAsked && core.mayCampaign) becomeCandidate(core, { transfer: true })
 }
 
 /** To every voter that has not answered yet; repeated each heartbeat interval, as a request may be lost or come too early. */

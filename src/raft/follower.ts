@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.js'
-import type { LogIndex } from '../base/ids.js'
+import type { LogIndex, ReplicaId } from '../base/ids.js'
 import type { Core } from './core.js'
 import type { Append, Entry, Heartbeat } from './types.js'
 
@@ -7,7 +7,7 @@ import type { Append, Entry, Heartbeat } from './types.js'
 export function onAppend(core: Core, message: Append): void {
   assert(message.term === core.term, 'an append of another term', message.term, core.term)
   core.follow(message.from)
-  if (!matches(core, message)) {
+  if (core.isEmpty || !matches(core, message)) {
     reject(core, message)
     return
   }
@@ -28,13 +28,7 @@ export function onHeartbeat(core: Core, message: Heartbeat): void {
   const { lastIndex } = core.log
   if (message.commit > core.commit && message.commit <= lastIndex) core.commitTo(message.commit)
   core.learnAllPersisted(message.allPersisted)
-  core.send({
-    type: 'heartbeatReply',
-    ...core.envelope(message.from),
-    round: message.round,
-    lastIndex,
-    needsSnapshot: false,
-  })
+  answer(core, message.from, message.round)
 }
 
 /**
@@ -43,13 +37,13 @@ export function onHeartbeat(core: Core, message: Heartbeat): void {
  */
 export function tellTerm(core: Core, { from, term }: Append | Heartbeat): void {
   assert(term < core.term, 'the term is not old', term, core.term)
-  core.send({
-    type: 'heartbeatReply',
-    ...core.envelope(from),
-    round: 0,
-    lastIndex: core.log.lastIndex,
-    needsSnapshot: false,
-  })
+  answer(core, from, 0)
+}
+
+function answer(core: Core, to: ReplicaId, round: number): void {
+  const { needsSnapshot } = core
+  const { lastIndex } = core.log
+  core.send({ type: 'heartbeatReply', ...core.envelope(to), round, lastIndex, needsSnapshot })
 }
 
 /** What is committed is in every later leader's log (leader completeness), so a place before it needs no comparison. */
@@ -79,6 +73,6 @@ function reject(core: Core, message: Append): void {
     rejectedIndex: message.previousIndex,
     hintIndex,
     hintTerm: core.log.term(hintIndex),
-    needsSnapshot: false,
+    needsSnapshot: core.isEmpty,
   })
 }

@@ -1,33 +1,33 @@
 import { assert } from '../base/assert.js'
-import type { LogIndex, ReplicaId, Term, Version } from '../base/ids.js'
+import { type LogIndex, NO_INDEX, type Term, type Version } from '../base/ids.js'
+import { mayFollow } from './configurations.js'
 import type { Core } from './core.js'
 import { Progress } from './progress.js'
-import { allReplicas, majorityValue } from './quorum.js'
+import { allReplicas, isVoter, majorityValue } from './quorum.js'
 import { ReadRounds } from './reads.js'
 import { retryLost, sendAppends } from './replication.js'
 import type { Leader } from './roles.js'
-import type { EntryKind, HeartbeatReply } from './types.js'
+import { maybeGiveUpTransfer, urge } from './transfer.js'
+import type { Configuration, EntryKind, HeartbeatReply } from './types.js'
 
 const NO_PAYLOAD = new Uint8Array(0)
 
 /** The only place where a leader is made. Its first entry lets it commit what older terms left (thesis 3.6.2, 6.4). */
 export function becomeLeader(core: Core): void {
   assert(core.state.role === 'candidate' && core.isHardStateDurable, 'only an elected candidate leads', core.state.role)
-  const next = (core.log.lastIndex + 1) as LogIndex
-  const peers = new Map<ReplicaId, Progress>()
-  for (const replica of allReplicas(core.configuration)) {
-    if (replica !== core.self) peers.set(replica, new Progress(replica, next, core.config, core.clock))
-  }
-  const reads = new ReadRounds()
   const leader: Leader = {
     role: 'leader',
-    peers,
-    noop: next,
-    reads,
+    peers: new Map(),
+    noop: (core.log.lastIndex + 1) as LogIndex,
+    reads: new ReadRounds(),
+    transfer: null,
+    mayLease: true,
+    uncommittedBytes: 0,
     heartbeatDue: false,
     appendsDue: true,
   }
   core.state = leader
+  followConfiguration(core, leader)
   appendOwn(core, leader, { kind: 'noop', timestamp: core.nextTimestamp(), payload: NO_PAYLOAD })
 }
 
@@ -39,9 +39,49 @@ export function appendOwn(
 ): { index: LogIndex; term: Term } {
   const index = (core.log.lastIndex + 1) as LogIndex
   const { term } = core
-  core.log.append({ index, term, timestamp: proposal.timestamp, kind: proposal.kind, payload: proposal.payload })
+  const { kind, timestamp, payload } = proposal
+  core.append({ index, term, timestamp, kind, payload })
+  leader.uncommittedBytes += payload.length
   leader.appendsDue = true
+  if (kind === 'configuration') followConfiguration(core, leader)
   return { index, term }
+}
+
+/** Who is new gets the log from the end backwards until it matches; who is out is told nothing more (thesis 4.1). */
+function followConfiguration(core: Core, leader: Leader): void {
+  const replicas = allReplicas(core.configuration)
+  for (const known of leader.peers.keys()) if (!replicas.has(known)) leader.peers.delete(known)
+  const next = (core.log.lastIndex + 1) as LogIndex
+  for (const replica of replicas) {
+    if (replica === core.self || leader.peers.has(replica)) continue
+    leader.peers.set(replica, new Progress(replica, next, core.config, core.clock))
+  }
+}
+
+/** Room for a command: the bound may be exceeded by the last one. */
+export function canPropose(core: Core): boolean {
+  const { state, config } = core
+  return state.role === 'leader' && state.transfer === null && state.uncommittedBytes < config.uncommittedBytesMax
+}
+
+/**
+ * Only when an entry of the own term is committed: else two leaders of two terms may each change the configuration by a majority
+ * of their own (the flaw of the first single-server algorithm). And only one change at a time.
+ */
+export function canChangeConfiguration(core: Core): boolean {
+  const { state } = core
+  if (state.role !== 'leader' || state.transfer !== null) return false
+  return isReadyToServe(core) && core.configurations.currentIndex <= core.commit
+}
+
+/**
+ * `next` may follow, and whoever begins to vote has acknowledged something to this leader: a replica without a state never
+ * votes, and if it were counted, those left might be too few to elect anybody who could give it one (thesis 4.2.1).
+ */
+export function mayChangeTo(core: Core, next: Configuration): boolean {
+  const { state, configuration } = core
+  if (state.role !== 'leader' || !canChangeConfiguration(core) || !mayFollow(configuration, next)) return false
+  return next.voters.every((id) => isVoter(configuration, id) || (state.peers.get(id)?.match ?? NO_INDEX) > NO_INDEX)
 }
 
 export function isReadyToServe(core: Core): boolean {
@@ -56,11 +96,13 @@ export function ticksUntilHeartbeat({ clock, config }: Core): number {
 /** The clock of a leader has moved: acts once per heartbeat interval. */
 export function lead(core: Core, leader: Leader): void {
   if (core.clock % core.config.heartbeatTicks !== 0) return
+  maybeGiveUpTransfer(core, leader)
   if (core.isDiskStalled || !hasQuorum(core, leader)) {
     core.becomeFollower({ term: core.term, leader: null })
     return
   }
   leader.heartbeatDue = true
+  urge(core, leader)
   for (const progress of leader.peers.values()) progress.interval()
 }
 
@@ -75,6 +117,7 @@ function hasQuorum(core: Core, leader: Leader): boolean {
 export function onHeartbeatReply(core: Core, leader: Leader, progress: Progress, message: HeartbeatReply): void {
   assert(message.round <= leader.reads.lastRound, 'answers a round that has not begun', message.round)
   progress.heartbeatAnswered(message)
+  progress.wantsSnapshot(message.needsSnapshot)
   retryLost(core, leader, progress)
   if (leader.reads.isOpen) confirmReads(core, leader)
 }
@@ -108,6 +151,10 @@ function confirmReads(core: Core, leader: Leader): void {
   core.outbox.confirmReads(leader.reads.confirm(confirmedRound(core, leader)))
 }
 
+/**
+ * By the configuration of now, also if it changed while a round was open: its majorities meet those of the one before, so
+ * whoever elected another leader before the round began is among those who must answer.
+ */
 export function confirmedRound(core: Core, leader: Leader): number {
   return majorityValue(core.configuration, (replica) => {
     if (replica === core.self) return leader.reads.lastRound

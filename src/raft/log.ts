@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.js'
 import { type LogIndex, NO_VERSION, type Term, type Version } from '../base/ids.js'
-import type { Entry, InitialState, LogReader } from './types.js'
+import type { Entry, InitialState, LogReader, SnapshotPoint } from './types.js'
 
 /**
  * The replica's log as the core sees it: a tail in memory, and everything before it behind the LogReader.
@@ -11,7 +11,7 @@ import type { Entry, InitialState, LogReader } from './types.js'
  */
 export class ReplicaLog {
   readonly #reader: LogReader
-  readonly #truncated: InitialState['truncated']
+  #truncated: InitialState['truncated']
   readonly #tailBytesMax: number
   /** Slots before #head are evicted; #head is the entry at #first. */
   #entries: Entry[] = []
@@ -51,6 +51,11 @@ export class ReplicaLog {
     return this.#lastTimestamp
   }
 
+  /** The log begins behind this place, which still has a term. */
+  get truncated(): InitialState['truncated'] {
+    return this.#truncated
+  }
+
   /** Lowest index held in memory; lastIndex + 1 when nothing is. */
   get firstInMemory(): LogIndex {
     return this.#first
@@ -63,6 +68,10 @@ export class ReplicaLog {
     if (index === this.#lastIndex) return this.#lastTerm
     if (index === this.#truncated.index) return this.#truncated.term
     return index >= this.#first ? this.#at(index).term : this.#reader.term(index)
+  }
+
+  has({ index, term }: { index: LogIndex; term: Term }): boolean {
+    return index >= this.#truncated.index && index <= this.#lastIndex && this.term(index) === term
   }
 
   /** The last place at or before `from` whose term is at most `term`; `floor` when there is none above it. */
@@ -117,6 +126,33 @@ export class ReplicaLog {
     } else {
       this.#entries.length = this.#slot(index)
     }
+  }
+
+  /** Nothing at or below `point`, a place of this log, is asked for any more. A lower one than before changes nothing. */
+  truncateTo({ index, term }: { index: LogIndex; term: Term }): void {
+    if (index <= this.#truncated.index) return
+    assert(this.has({ index, term }), 'truncated at a place that is not in the log', index, term)
+    this.#truncated = { index, term }
+  }
+
+  /** The log is empty and begins behind `point`. */
+  restart({ index, term, timestamp }: SnapshotPoint): void {
+    this.#truncated = { index, term }
+    this.#lastIndex = index
+    this.#lastTerm = term
+    this.#lastTimestamp = timestamp
+    this.#entries = []
+    this.#head = 0
+    this.#first = (index + 1) as LogIndex
+    this.#settled = index
+    this.#settledBytes = 0
+  }
+
+  /** Of entries in memory. */
+  payloadBytes({ from, to }: { from: LogIndex; to: LogIndex }): number {
+    let bytes = 0
+    for (let index = from; index <= to; index = (index + 1) as LogIndex) bytes += this.#at(index).payload.length
+    return bytes
   }
 
   /** Everything up to `index` is persisted and applied. */

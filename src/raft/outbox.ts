@@ -8,6 +8,7 @@ export class Outbox {
   #sendAfterPersist: Message[] = []
   #reads: Ready['reads'][number][] = []
   #failedReads: number[] = []
+  #snapshots: ReplicaId[] = []
   /** The highest match of this turn's appends: one acknowledgement tells the leader all. */
   #acknowledgement: { readonly to: ReplicaId; readonly matchIndex: LogIndex } | null = null
 
@@ -17,6 +18,7 @@ export class Outbox {
       this.#sendAfterPersist.length === 0 &&
       this.#reads.length === 0 &&
       this.#failedReads.length === 0 &&
+      this.#snapshots.length === 0 &&
       this.#acknowledgement === null
     )
   }
@@ -49,23 +51,29 @@ export class Outbox {
     for (const context of contexts) this.#failedReads.push(context)
   }
 
+  askSnapshot(replica: ReplicaId): void {
+    this.#snapshots.push(replica)
+  }
+
   /** The term changes: what was promised or acknowledged in the old one and has not left yet must not leave any more. */
   dropPromises(): void {
     this.#acknowledgement = null
     this.#sendAfterPersist = []
   }
 
-  take(): Pick<Ready, 'sendNow' | 'sendAfterPersist' | 'reads' | 'failedReads'> {
+  take(): Pick<Ready, 'sendNow' | 'sendAfterPersist' | 'reads' | 'failedReads' | 'snapshots'> {
     const taken = {
       sendNow: this.#sendNow,
       sendAfterPersist: this.#sendAfterPersist,
       reads: this.#reads,
       failedReads: this.#failedReads,
+      snapshots: this.#snapshots,
     }
     this.#sendNow = []
     this.#sendAfterPersist = []
     this.#reads = []
     this.#failedReads = []
+    this.#snapshots = []
     return taken
   }
 }

@@ -4,18 +4,21 @@ import type { RaftConfig } from './types.js'
 
 /** A wait for an answer is over after this many heartbeat intervals: the append or its answer was lost. */
 const QUIET_INTERVALS = 2
+/** A replica that was sent a whole snapshot has this many election timeouts to make it durable before another one is sent. */
+const INSTALL_TIMEOUTS = 8
 
 /**
  * What a leader knows of one other replica in its term. Invariant: 0 <= match < next.
  *
  * probe: the place where the logs part is unknown; one append at a time, then wait.
  * replicate: appends are sent ahead of their acknowledgements, within the window.
+ * snapshot: what it lacks is no longer in the log, or it has no state at all; no appends until it has taken a snapshot in.
  */
 export class Progress {
   readonly replica: ReplicaId
   readonly #config: RaftConfig
   #boot: BootId | null = null
-  #state: 'probe' | 'replicate' = 'probe'
+  #state: 'probe' | 'replicate' | 'snapshot' = 'probe'
   #match: LogIndex = NO_INDEX
   #next: LogIndex
   /** Probe only: an append is on its way. */
@@ -28,6 +31,10 @@ export class Progress {
   /** Match known when the heartbeats of round #markRound left (0: none is watched). */
   #markRound = 0
   #markMatch: LogIndex = NO_INDEX
+  /** 'running' from the moment the caller is asked for it until it says what became of it. */
+  #stream: 'none' | 'wanted' | 'running' = 'none'
+  /** No other stream before this tick. */
+  #streamFromTick = 0
   /** Highest round this replica has answered. */
   confirmedRound = 0
   /** The leader's tick when this replica last answered. */
@@ -48,7 +55,7 @@ export class Progress {
     return this.#next
   }
 
-  get state(): 'probe' | 'replicate' {
+  get state(): 'probe' | 'replicate' | 'snapshot' {
     return this.#state
   }
 
@@ -77,8 +84,44 @@ export class Progress {
     this.#clearWindow()
   }
 
+  /** Probes at this place, which lies above the one it would have taken. */
+  probeFrom(next: LogIndex): void {
+    assert(this.#state === 'probe' && next > this.#next, 'probes backwards', next, this.#next)
+    this.#next = next
+  }
+
+  becomeSnapshot(): void {
+    this.#state = 'snapshot'
+    this.#clearWindow()
+    if (this.#stream === 'none') this.#stream = 'wanted'
+  }
+
+  /** It says whether its state is missing. Its log may be whole, so appends go on. */
+  wantsSnapshot(isWanted: boolean): void {
+    if (this.#state === 'snapshot' || this.#stream === 'running') return
+    this.#stream = isWanted ? 'wanted' : 'none'
+  }
+
+  /** Is a snapshot to be streamed now? Says so once. */
+  maybeStream(tick: number): boolean {
+    if (this.#stream !== 'wanted' || this.#forgotten || tick < this.#streamFromTick) return false
+    this.#stream = 'running'
+    return true
+  }
+
+  /** The stream ended: all of it was taken in, so it is probed behind it; or it failed, and waits for an election timeout. */
+  streamed(done: { readonly index: LogIndex } | null, tick: number): void {
+    if (this.#stream !== 'running') return
+    this.#stream = 'none'
+    this.#streamFromTick = tick + this.#config.electionTicksMin * (done === null ? 1 : INSTALL_TIMEOUTS)
+    if (done === null || this.#state !== 'snapshot') return
+    this.becomeProbe()
+    if (this.#next <= done.index) this.#next = (done.index + 1) as LogIndex
+  }
+
   /** Probe, but not before it answers a heartbeat again. */
   becomeUnreachable(): void {
+    if (this.#state === 'snapshot') return
     this.becomeProbe()
     this.#paused = true
     this.#quietIntervals = QUIET_INTERVALS
@@ -88,6 +131,7 @@ export class Progress {
   canSend(last: LogIndex): boolean {
     if (this.#forgotten) return false
     if (this.#state === 'probe') return !this.#paused
+    if (this.#state === 'snapshot') return false
     return (
       this.#next <= last &&
       this.#inFlight.length < this.#config.appendMessagesInFlightMax &&
@@ -113,6 +157,10 @@ export class Progress {
     this.#quietIntervals = 0
     const isNew = matchIndex > this.#match
     if (isNew) this.#match = matchIndex
+    if (this.#state === 'snapshot') {
+      if (isNew) this.#becomeReplicate()
+      return isNew
+    }
     if (this.#state === 'probe') {
       // An older acknowledgement than the one waited for moves nothing: `next` never falls but by a refusal.
       if (this.#match >= this.#next - 1) this.#becomeReplicate()
@@ -141,6 +189,7 @@ export class Progress {
 
   /** One heartbeat interval has passed. */
   interval(): void {
+    if (this.#state === 'snapshot') return
     if (this.#paused || this.#inFlight.length > 0) this.#quietIntervals += 1
   }
 
@@ -163,7 +212,11 @@ export class Progress {
    * It answers heartbeats, but no answer to appends came for so long that one got lost. Says what to do: 'probe' again
    * (done here), or 'ask' with an empty append behind everything sent.
    */
-  maybeRetry(): 'probe' | 'ask' | null {
+  maybeRetry(tick: number): 'probe' | 'ask' | null {
+    if (this.#state === 'snapshot' && this.#stream === 'none' && tick >= this.#streamFromTick) {
+      this.becomeProbe()
+      return 'probe'
+    }
     if (this.#forgotten || this.#quietIntervals < QUIET_INTERVALS) return null
     this.#quietIntervals = 0
     if (this.#state === 'replicate') return 'ask'

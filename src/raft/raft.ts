@@ -6,6 +6,7 @@ import {
   maybeCountOwnVote,
   onPreVote,
   onPreVoteReply,
+  onTimeoutNow,
   onVote,
   onVoteReply,
   ticksUntilImpatient,
@@ -14,14 +15,19 @@ import {
 import { onAppend, onHeartbeat, tellTerm } from './follower.js'
 import {
   appendOwn,
+  canChangeConfiguration,
+  canPropose,
   confirmedRound,
   flush,
   isReadyToServe,
   lead,
+  mayChangeTo,
   onHeartbeatReply,
   ticksUntilHeartbeat,
 } from './leader.js'
 import { matchAdvanced, onAppendAccepted, onAppendRejected } from './replication.js'
+import { restore } from './restore.js'
+import { transferLead } from './transfer.js'
 import type {
   AppendAccepted,
   AppendRejected,
@@ -96,12 +102,12 @@ export class Raft {
 
   /** It leads, is not handing the lead on, and less than `uncommittedBytesMax` waits to be committed: it takes a command. */
   canPropose(): boolean {
-    return this.#core.state.role === 'leader'
+    return canPropose(this.#core)
   }
 
   /** A change of configuration may be proposed: an entry of the own term is committed, and no other change is open. */
   canChangeConfiguration(): boolean {
-    return false
+    return canChangeConfiguration(this.#core)
   }
 
   /** In force: the last one in the log, committed or not (thesis 4.1). */
@@ -110,7 +116,8 @@ export class Raft {
   }
 
   get isTransferring(): boolean {
-    return false
+    const { state } = this.#core
+    return state.role === 'leader' && state.transfer !== null
   }
 
   /**
@@ -124,14 +131,15 @@ export class Raft {
 
   /** False from the moment it hands the lead on, for the rest of its term: another may lead within a lease then (thesis 6.4.1). */
   get mayLease(): boolean {
-    return this.#core.state.role === 'leader'
+    const { state } = this.#core
+    return state.role === 'leader' && state.mayLease
   }
 
   /** Takes in a message. Messages to others, and late ones, are ignored; nothing a correct peer may send throws. */
   step(message: Message): void {
     const core = this.#core
     if (message.range !== core.config.range || message.to !== core.self || message.from === core.self) return
-    if (this.#isKeptByLiveLeader(message)) return
+    if (this.#isDeaf(message)) return
     if (message.term > core.term && !isAboutNextTerm(message)) {
       const isFromLeader = message.type === 'append' || message.type === 'heartbeat'
       core.becomeFollower({ term: message.term, leader: isFromLeader ? message.from : null })
@@ -158,17 +166,26 @@ export class Raft {
     else waitForLeader(core, core.state, ticks)
   }
 
-  /** Appends an entry to the leader's log; null: not the leader. `payload` must own its memory. */
+  /**
+   * Appends an entry to the leader's log; null: not the leader, or a configuration that may not follow the one in force now
+   * (see mayChangeTo). Others are asked canPropose first. `payload` must own its
+   * memory.
+   */
   propose(proposal: {
     kind: EntryKind
     timestamp: Version
     payload: Uint8Array
   }): { index: LogIndex; term: Term } | null {
-    const { state, log } = this.#core
-    assert(proposal.kind !== 'configuration', 'configurations cannot be changed')
+    const core = this.#core
+    const { state, log } = core
     if (state.role !== 'leader') return null
+    if (proposal.kind === 'configuration') {
+      if (!mayChangeTo(core, core.decodeConfiguration(proposal.payload))) return null
+    } else {
+      assert(canPropose(core), 'proposed beyond the bound, or while the lead is handed on', state.uncommittedBytes)
+    }
     assert(proposal.timestamp > log.lastTimestamp, 'timestamps must increase', proposal.timestamp, log.lastTimestamp)
-    return appendOwn(this.#core, state, proposal)
+    return appendOwn(core, state, proposal)
   }
 
   /**
@@ -184,8 +201,9 @@ export class Raft {
   }
 
   /** Hands the lead to a voter that has the whole log, or once it has (thesis 3.10). False: not the leader, or not to this one. */
-  transferLead(_to: ReplicaId): boolean {
-    return false
+  transferLead(to: ReplicaId): boolean {
+    const { state } = this.#core
+    return state.role === 'leader' && transferLead(this.#core, state, to)
   }
 
   /** Gives the lead up in its term. Nothing happens to a replica that does not lead. */
@@ -198,18 +216,35 @@ export class Raft {
    * The state as of `point` is staged and durable: log, commit and applied move there. False: nothing is missing here that it
    * has, throw it away.
    */
-  restore(_point: SnapshotPoint): boolean {
-    return false
+  restore(point: SnapshotPoint): boolean {
+    return restore(this.#core, point)
   }
 
   /** A snapshot that a Ready asked for was taken in up to `index`, or came to nothing. */
-  snapshotSent(_replica: ReplicaId, _done: { readonly index: LogIndex } | null): void {}
+  snapshotSent(replica: ReplicaId, done: { readonly index: LogIndex } | null): void {
+    const { state, clock } = this.#core
+    if (state.role !== 'leader') return
+    state.peers.get(replica)?.streamed(done, clock)
+    state.appendsDue = true
+  }
+
+  /** The payload of an entry of our log, which had been lost, is there again. */
+  repaired(entry: Entry): void {
+    this.#core.repaired(entry)
+  }
 
   /** Our log cannot give entries at or below this place any more: to be told before they go. */
-  truncatedTo(_point: { readonly index: LogIndex; readonly term: Term }): void {}
+  truncatedTo(point: { readonly index: LogIndex; readonly term: Term }): void {
+    assert(point.index <= this.#core.applied, 'truncated before it was applied', point.index, this.#core.applied)
+    this.#core.log.truncateTo(point)
+  }
 
   /** What this replica is good for at present. Whoever may not campaign votes and acknowledges, and gives up the lead. */
-  setFitness(_fitness: { readonly mayCampaign: boolean; readonly needsSnapshot: boolean }): void {}
+  setFitness(fitness: { readonly mayCampaign: boolean; readonly needsSnapshot: boolean }): void {
+    const core = this.#core
+    core.fitness = fitness
+    if (!fitness.mayCampaign && core.state.role !== 'follower') core.becomeFollower({ term: core.term, leader: null })
+  }
 
   /** Catching up a peer from disk is paced: more is to be sent with the next takeReady, which is to come in another turn. */
   get hasMoreToSend(): boolean {
@@ -232,10 +267,7 @@ export class Raft {
       if (isDurable && matchIndex <= core.writes.persistedIndex) core.outbox.sendNow(message)
       else core.outbox.sendAfterPersist(message)
     }
-    const { hardState, mustSync, entries } = write
-    const { sendNow, sendAfterPersist, reads, failedReads } = core.outbox.take()
-    const none = { restored: null, snapshots: [] }
-    return { sendNow, hardState, mustSync, ...none, entries, sendAfterPersist, reads, failedReads, leadership }
+    return { ...write, ...core.outbox.take(), leadership }
   }
 
   /**
@@ -291,16 +323,20 @@ export class Raft {
       persisted: core.writes.persistedIndex,
       allPersisted: core.allPersisted,
       configuration: core.configuration,
-      isTransferring: false,
+      isTransferring: this.isTransferring,
       progress: peers.map(({ replica, match, next, state, forgotten }) => ({ replica, match, next, state, forgotten })),
     }
   }
 
-  /** Who hears from a leader takes no part in deposing it, and does not even learn the term (thesis 4.2.3, 9.6). */
-  #isKeptByLiveLeader(message: Message): boolean {
+  /**
+   * Who hears from a leader takes no part in deposing it, and does not even learn the term (thesis 4.2.3, 9.6). One without a
+   * state never votes: it may have had one under this id.
+   */
+  #isDeaf(message: Message): boolean {
     if (message.type !== 'preVote' && message.type !== 'vote') return false
+    if (this.#core.isEmpty) return true
     if (message.type === 'vote' && message.transfer) return false
-    return message.term > this.#core.term && this.#core.hasLiveLeader
+    return message.term >= this.#core.term && this.#core.isBound
   }
 
   #answerStale(message: Message): void {
@@ -327,7 +363,7 @@ export class Raft {
       case 'heartbeat':
         return onHeartbeat(core, message)
       case 'timeoutNow':
-        return
+        return onTimeoutNow(core, message)
       case 'appendAccepted':
       case 'appendRejected':
       case 'heartbeatReply':
@@ -347,6 +383,7 @@ export class Raft {
     if (message.type === 'appendAccepted') onAppendAccepted(core, core.state, progress, message)
     else if (message.type === 'appendRejected') onAppendRejected(core, core.state, progress, message)
     else onHeartbeatReply(core, core.state, progress, message)
+    if (core.state.role === 'leader' && progress.maybeStream(core.clock)) core.outbox.askSnapshot(progress.replica)
   }
 
   #newLeadership(): Leadership | null {

@@ -1,15 +1,17 @@
 import { assert } from '../base/assert.js'
-import type { LogIndex, ReplicaId } from '../base/ids.js'
+import { type LogIndex, NO_INDEX, type ReplicaId } from '../base/ids.js'
 import type { Core } from './core.js'
 import type { Progress } from './progress.js'
 import { majorityValue } from './quorum.js'
 import type { Leader } from './roles.js'
+import { retire, urge } from './transfer.js'
 import type { AppendAccepted, AppendRejected, Entry } from './types.js'
 
 /** Sends whatever windows allow, to all peers. */
 export function sendAppends(core: Core, leader: Leader): void {
   leader.appendsDue = false
   for (const progress of leader.peers.values()) {
+    keepAboveTruncated(core, progress)
     while (progress.canSend(core.log.lastIndex)) {
       const isFromDisk = progress.next < core.log.firstInMemory
       sendAppend(core, progress)
@@ -20,6 +22,17 @@ export function sendAppends(core: Core, leader: Leader): void {
       }
     }
   }
+}
+
+/**
+ * The log below the truncation point cannot be sent. Whose place is unknown is probed from there on; its refusal says whether it
+ * needs a snapshot. Who is known to end below it needs one.
+ */
+function keepAboveTruncated(core: Core, progress: Progress): void {
+  const lowest = (core.log.truncated.index + 1) as LogIndex
+  if (progress.next >= lowest) return
+  if (progress.state === 'probe') progress.probeFrom(lowest)
+  else if (progress.state === 'replicate') progress.becomeSnapshot()
 }
 
 function sendAppend(core: Core, progress: Progress): void {
@@ -57,17 +70,25 @@ export function onAppendAccepted(core: Core, leader: Leader, progress: Progress,
 /** Both sides skip a whole term per round: the follower with its hint, the leader here (Raft paper 5.3, etcd's refinement). */
 export function onAppendRejected(core: Core, leader: Leader, progress: Progress, message: AppendRejected): void {
   const { rejectedIndex, hintIndex, hintTerm } = message
-  // Every replica has the log up to allPersisted, so the place where logs part lies above it.
-  const floor = Math.max(progress.match, core.allPersisted) as LogIndex
-  if (rejectedIndex <= floor || !progress.isRejection(rejectedIndex)) return
+  const start = core.log.truncated.index
+  if (message.needsSnapshot) {
+    // One that has acknowledged something said this before it had its snapshot.
+    if (progress.match === NO_INDEX) progress.becomeSnapshot()
+    return
+  }
+  if (rejectedIndex <= progress.match || !progress.isRejection(rejectedIndex)) return
+  const floor = Math.max(progress.match, start) as LogIndex
   const found = core.log.lastAtMostTerm({ from: hintIndex, term: hintTerm, floor })
-  progress.rejected(Math.min(found, rejectedIndex - 1) as LogIndex)
+  const guess = Math.min(found, rejectedIndex - 1) as LogIndex
+  // The logs part below the place where this one begins.
+  if (hintIndex < start || guess < start) progress.becomeSnapshot()
+  else progress.rejected(guess)
   leader.appendsDue = true
 }
 
 /** The peer is alive; if an append or its answer was lost on the way, go on. */
 export function retryLost(core: Core, leader: Leader, progress: Progress): void {
-  const retry = progress.maybeRetry()
+  const retry = progress.maybeRetry(core.clock)
   if (retry === 'probe') leader.appendsDue = true
   // Asks for everything sent: an acknowledgement if all arrived, else a refusal that says from where on it is missing.
   if (retry === 'ask') sendEntries(core, progress, [])
@@ -77,10 +98,19 @@ export function retryLost(core: Core, leader: Leader, progress: Progress): void 
 export function matchAdvanced(core: Core, leader: Leader): void {
   const index = majorityValue(core.configuration, (replica) => matchOf(core, leader, replica)) as LogIndex
   // Thesis 3.6.2: an entry of an older term is committed only by one of this term behind it, never by counting.
-  if (index > core.commit && core.log.term(index) === core.term) core.commitTo(index)
+  if (index > core.commit && core.log.term(index) === core.term) commitOwn(core, leader, index)
   let lowest = core.writes.persistedIndex
   for (const replica of leader.peers.keys()) lowest = Math.min(lowest, matchOf(core, leader, replica)) as LogIndex
   core.learnAllPersisted(lowest)
+  urge(core, leader)
+  if (!core.isVoter && core.configurations.currentIndex <= core.commit) retire(core, leader)
+}
+
+function commitOwn(core: Core, leader: Leader, index: LogIndex): void {
+  const from = Math.max(core.commit + 1, leader.noop) as LogIndex
+  leader.uncommittedBytes -= core.log.payloadBytes({ from, to: index })
+  assert(leader.uncommittedBytes >= 0, 'more was committed than proposed', leader.uncommittedBytes)
+  core.commitTo(index)
 }
 
 function matchOf(core: Core, leader: Leader, replica: ReplicaId): LogIndex {

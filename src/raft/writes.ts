@@ -1,17 +1,19 @@
 import { assert } from '../base/assert.js'
 import type { LogIndex, ReplicaId, Term } from '../base/ids.js'
 import type { ReplicaLog } from './log.js'
-import type { Entry, HardState, InitialState } from './types.js'
+import type { HardState, InitialState, Ready } from './types.js'
 
 /** What one Ready wrote, as its caller reports it back. */
 export interface Written {
   readonly hardState: HardState | null
+  readonly restored: Ready['restored']
   readonly lastEntry: { readonly index: LogIndex; readonly term: Term } | null
 }
 
 interface WriteInFlight {
   readonly term: Term
   readonly vote: ReplicaId | null
+  readonly restored: Written['restored']
   readonly lastEntry: Written['lastEntry']
   /** Up to here this write is still part of the log: lowered when a later write replaces some of it. */
   validTo: LogIndex
@@ -31,6 +33,8 @@ export class Writes {
   #durableTerm: Term
   #durableVote: ReplicaId | null
   #persistedIndex: LogIndex
+  /** A snapshot was restored: the next write says so. */
+  #restored: Ready['restored'] = null
   readonly #inFlight: WriteInFlight[] = []
 
   constructor(initial: InitialState, commit: LogIndex) {
@@ -57,6 +61,7 @@ export class Writes {
   hasWork(now: { term: Term; vote: ReplicaId | null; commit: LogIndex }, log: ReplicaLog): boolean {
     const handed = this.#handed
     return (
+      this.#restored !== null ||
       now.term !== handed.term ||
       now.vote !== handed.vote ||
       now.commit !== handed.commit ||
@@ -65,25 +70,23 @@ export class Writes {
   }
 
   /** Hands out what is new. `now` is the hard state of this moment. */
-  take(
-    now: HardState,
-    log: ReplicaLog,
-    tick: number,
-  ): { hardState: HardState | null; mustSync: boolean; entries: readonly Entry[] } {
+  take(now: HardState, log: ReplicaLog, tick: number): Pick<Ready, 'hardState' | 'mustSync' | 'restored' | 'entries'> {
     const promises = now.term !== this.#handed.term || now.vote !== this.#handed.vote
     const changed = promises || now.commit !== this.#handed.commit
     assert(now.term >= this.#handed.term, 'the term goes back', now.term, this.#handed.term)
     assert(now.commit >= this.#handed.commit, 'the commit goes back', now.commit, this.#handed.commit)
     const entries = log.lastIndex > this.#handedIndex ? log.readTail((this.#handedIndex + 1) as LogIndex) : []
-    const mustSync = promises || entries.length > 0
+    const restored = this.#restored
+    const mustSync = promises || entries.length > 0 || restored !== null
+    this.#restored = null
     this.#handed = now
     this.#handedIndex = log.lastIndex
     if (mustSync) {
       const lastEntry = entries.length > 0 ? { index: log.lastIndex, term: log.lastTerm } : null
-      const validTo = lastEntry === null ? this.#persistedIndex : lastEntry.index
-      this.#inFlight.push({ term: now.term, vote: now.vote, lastEntry, validTo, sinceTick: tick })
+      const validTo = lastEntry?.index ?? (Math.max(this.#persistedIndex, restored?.index ?? 0) as LogIndex)
+      this.#inFlight.push({ term: now.term, vote: now.vote, restored, lastEntry, validTo, sinceTick: tick })
     }
-    return { hardState: changed ? now : null, mustSync, entries }
+    return { hardState: changed || restored !== null ? now : null, mustSync, restored, entries }
   }
 
   /** The log is replaced from `index` on. */
@@ -94,10 +97,28 @@ export class Writes {
     for (const write of this.#inFlight) if (write.validTo > before) write.validTo = before
   }
 
+  /** The log has this place, and everything up to it is in a snapshot: what was not handed out of it never is. */
+  restoredWithin(point: { index: LogIndex; term: Term }): void {
+    this.#restored = point
+    if (this.#handedIndex < point.index) this.#handedIndex = point.index
+  }
+
+  /** The log is replaced by a snapshot at `point`. What is durable of it counts up to `commit`: that much is the same. */
+  restoredAnew(point: { index: LogIndex; term: Term }, commit: LogIndex): void {
+    this.truncateFrom((commit + 1) as LogIndex)
+    this.#restored = point
+    this.#handedIndex = point.index
+  }
+
   /** The oldest write in flight is durable. What did not have to be synced may be reported or not. */
   persisted(written: Written): void {
-    const { hardState, lastEntry } = written
-    if (lastEntry === null && (hardState === null || this.isDurable(hardState.term, hardState.vote))) return
+    const { hardState, restored, lastEntry } = written
+    if (
+      lastEntry === null &&
+      restored === null &&
+      (hardState === null || this.isDurable(hardState.term, hardState.vote))
+    )
+      return
     const write = this.#inFlight.shift()
     assert(write !== undefined, 'more was persisted than was handed out')
     assert(
@@ -106,6 +127,7 @@ export class Writes {
       lastEntry,
       write.lastEntry,
     )
+    assert(restored?.index === write.restored?.index, 'persisted out of order', restored, write.restored)
     assert(hardState === null || hardState.term === write.term, 'persisted out of order', hardState, write.term)
     assert(write.term >= this.#durableTerm, 'the durable term goes back', write.term, this.#durableTerm)
     this.#durableTerm = write.term

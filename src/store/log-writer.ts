@@ -1,10 +1,11 @@
-import type { LogIndex, RangeId, ReplicaId, StorageId, Term } from '../base/ids.js'
-import type { Entry, HardState, Message, Ready } from '../raft/types.js'
+import type { RangeId, ReplicaId, StorageId } from '../base/ids.js'
+import type { Entry, Message, Ready } from '../raft/types.js'
+import type { Written } from '../raft/writes.js'
 import type { Checkpoint, LogItem, NodeLog, NodeRecord } from '../storage/types.js'
 
 /** Who waits for a log batch: it learns what became durable, then its messages may leave. */
 export interface Persisting {
-  persisted(written: { hardState: HardState | null; lastEntry: { index: LogIndex; term: Term } | null }): void
+  persisted(written: Written): void
   release(messages: readonly Message[]): void
 }
 
@@ -152,6 +153,7 @@ export class LogWriter {
         if (ready.hardState !== null || last !== undefined) {
           replica.persisted({
             hardState: ready.hardState,
+            restored: ready.restored,
             lastEntry: last === undefined ? null : { index: last.index, term: last.term },
           })
         }

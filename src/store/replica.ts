@@ -7,7 +7,8 @@ import { RangeMachine } from '../kv/machine.js'
 import type { ReplicaStatus } from '../kv/requests.js'
 import type { AppliedEntry, Bookkeeping, Command, LineagePiece, SplitEffect, Stored } from '../kv/types.js'
 import type { Raft } from '../raft/raft.js'
-import type { Entry, HardState, Message, Ready } from '../raft/types.js'
+import type { Entry, Message, Ready } from '../raft/types.js'
+import type { Written } from '../raft/writes.js'
 import { contains, overlaps } from '../range/span.js'
 import type { Checkpoint } from '../storage/types.js'
 import type { AddressBook } from './address-book.js'
@@ -273,7 +274,7 @@ export class Replica implements Persisting, Due {
   }
 
   /** A removed replica has nothing to say any more. */
-  persisted(written: { hardState: HardState | null; lastEntry: { index: LogIndex; term: Term } | null }): void {
+  persisted(written: Written): void {
     this.takeTicks()
     if (this.#isRemoved) return
     this.raft.persisted(written)

@@ -350,7 +350,7 @@ export class Store {
     if (!this.#isHere(replica)) return
     for (const read of replica.reads.takeServable(replica.applied)) this.#requests.serve(replica, read)
     this.#versionReads.turned(replica)
-    if (replica.proposals.waiting > 0) this.#touch(replica)
+    if (replica.proposals.waiting > 0 && replica.raft.canPropose()) this.#touch(replica)
     this.#dueTicks.watch(replica, this.#ticker.now)
   }
 

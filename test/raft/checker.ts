@@ -2,14 +2,17 @@ import { assert } from '../../src/base/assert.js'
 import type { LogIndex, ReplicaId, Term } from '../../src/base/ids.js'
 import type { Entry, Message, Ready } from '../../src/raft/types.js'
 import type { Cluster, ClusterEvents } from './cluster.js'
-import type { Node } from './node.js'
+import type { Leases } from './leases.js'
+import type { Node, Snapshot } from './node.js'
 
 /**
- * The five properties of figure 3.2 of the thesis, one vote per term, commitment only of what a majority has synced, and
- * linearizable reads. Watches from outside: what replicas hand out, send, write and apply.
+ * The five properties of figure 3.2 of the thesis, one vote per term, acknowledgement of what is synced and commitment of what
+ * majorities have synced, and linearizable reads. Watches from outside: what replicas hand out, send, write and apply.
  */
 export class Checker implements ClusterEvents {
   cluster: Cluster | null = null
+  /** Set when all nodes' clocks go alike. */
+  leases: Leases | null = null
   readonly #leaderOf = new Map<Term, ReplicaId>()
   readonly #voteOf = new Map<string, ReplicaId>()
   /** By index and term: what such an entry is, everywhere and for ever. */
@@ -19,6 +22,7 @@ export class Checker implements ClusterEvents {
   readonly committed: Entry[] = []
   readonly #readFloor = new Map<number, LogIndex>()
   readsConfirmed = 0
+  snapshotsRestored = 0
 
   started(node: Node): void {
     this.#logs.set(node.id, [...node.disk.log])
@@ -29,16 +33,19 @@ export class Checker implements ClusterEvents {
   }
 
   sent(message: Message): void {
+    if (message.type === 'appendAccepted') this.#checkAcknowledgement(message.from, message.matchIndex)
     if (message.type !== 'voteReply' || !message.granted) return
     const key = `${message.from} in ${message.term}`
     const other = this.#voteOf.get(key)
     assert(other === undefined || other === message.to, 'two votes in a term', key, other, message.to)
+    assert(this.#node(message.from).disk.state !== null, 'a vote of a replica without a state', key)
     this.#voteOf.set(key, message.to)
   }
 
   ready(node: Node, ready: Ready): void {
     const isLeader = node.up.role === 'leader'
     const log = this.#logs.get(node.id)!
+    if (ready.restored !== null) this.#restart(log, ready.restored)
     for (const entry of ready.entries) {
       if (isLeader && entry.term === node.up.term) {
         assert(entry.index === log.length + 1, 'leader append-only', node.id, entry.index)
@@ -63,16 +70,40 @@ export class Checker implements ClusterEvents {
       if (other === undefined) {
         this.#leaderOf.set(term, node.id)
         this.#checkCompleteness(node, 0)
+        this.leases?.elected(node, this.cluster!.leaders)
       }
     }
-    if (commit > this.committed.length) this.#checkCommit(node, role === 'leader')
+    this.leases?.moved(node)
+    if (commit > this.committed.length) this.#checkCommit(node, this.#leaderOf.get(term) === node.id)
   }
 
   applied(node: Node, entries: readonly Entry[]): void {
     this.moved(node)
     for (const entry of entries) {
-      assert(this.committed[entry.index - 1]?.term === entry.term, 'state machine safety', node.id, entry.index)
+      assert(this.committed[entry.index - 1] === entry, 'state machine safety', node.id, entry.index)
     }
+  }
+
+  restored(node: Node, { state }: Snapshot): void {
+    this.snapshotsRestored += 1
+    this.applied(node, state.applied)
+  }
+
+  #node(id: ReplicaId): Node {
+    return this.cluster!.nodes.get(id)!
+  }
+
+  /** What lies behind the place stays only if the log had the place. */
+  #restart(log: Entry[], at: { index: LogIndex; term: Term }): void {
+    const behind = log[at.index - 1]?.term === at.term ? log.slice(at.index) : []
+    log.splice(0, log.length, ...this.committed.slice(0, at.index), ...behind)
+  }
+
+  #checkAcknowledgement(from: ReplicaId, matchIndex: LogIndex): void {
+    const { disk } = this.#node(from)
+    const acknowledged = this.#logs.get(from)![matchIndex - 1]
+    const isThere = matchIndex === 0 || (acknowledged !== undefined && disk.has(acknowledged))
+    assert(isThere, 'acknowledges what is not synced', from, matchIndex)
   }
 
   #checkLogMatching(entry: Entry, previousTerm: number): void {
@@ -88,15 +119,17 @@ export class Checker implements ClusterEvents {
 
   #checkCommit(node: Node, isLeader: boolean): void {
     assert(isLeader, 'a follower commits what no leader did', node.id)
-    const nodes = [...this.cluster!.nodes.values()]
     const from = this.committed.length
     for (let index = from + 1; index <= node.up.commit; index += 1) {
       const [entry] = node.up.committedEntries({ from: index as LogIndex, bytesMax: 0 })
       this.committed.push(entry!)
     }
+    const { voters, outgoing } = node.up.configuration
     for (const entry of this.committed.slice(from)) {
-      const copies = nodes.filter(({ id, disk }) => node.configuration.voters.includes(id) && disk.has(entry)).length
-      assert(copies * 2 > node.configuration.voters.length, 'committed without a majority on disk', entry.index, copies)
+      for (const set of outgoing.length > 0 ? [voters, outgoing] : [voters]) {
+        const copies = set.filter((id) => this.#node(id).disk.has(entry)).length
+        assert(copies * 2 > set.length, 'committed without a majority on disk', entry.index, copies)
+      }
     }
     for (const other of this.cluster!.leaders) if (other.up.term > node.up.term) this.#checkCompleteness(other, from)
   }

@@ -1,6 +1,7 @@
 import type { ReplicaId, Version } from '../../src/base/ids.js'
 import type { Configuration, Entry, Message, RaftConfig, Ready } from '../../src/raft/types.js'
-import { Node, seededRandom } from './node.js'
+import { encodeConfiguration } from './configuration.js'
+import { Node, type Snapshot, seededRandom } from './node.js'
 
 export interface ClusterEvents {
   ready?(node: Node, ready: Ready): void
@@ -9,12 +10,23 @@ export interface ClusterEvents {
   /** A step or a finished write may have moved role or commit. */
   moved?(node: Node): void
   applied?(node: Node, entries: readonly Entry[]): void
+  restored?(node: Node, snapshot: Snapshot): void
 }
 
-/** Some replicas and the messages between them. Everything happens by a call; nothing by itself. */
+/** A snapshot on its way. `of`: the core that asked for it. */
+export interface Stream {
+  readonly of: Node['up']
+  readonly to: ReplicaId
+  readonly snapshot: Snapshot | null
+}
+
+/** Some replicas, the messages and the snapshots between them. Everything happens by a call; nothing by itself. */
 export class Cluster {
-  readonly nodes: ReadonlyMap<ReplicaId, Node>
+  readonly nodes = new Map<ReplicaId, Node>()
   wire: Message[] = []
+  streams: Stream[] = []
+  readonly #random: ReturnType<typeof seededRandom>
+  readonly #config: Partial<RaftConfig> | undefined
   readonly #events: ClusterEvents
   #payloads = 0
 
@@ -23,13 +35,23 @@ export class Cluster {
     seed: number
     config?: Partial<RaftConfig>
     events?: ClusterEvents
+    /** All have been up for a while, unless said otherwise. */
+    fresh?: boolean
   }) {
     const { voters, outgoing, learners } = options.configuration
-    const random = seededRandom(options.seed)
-    const ids = [...new Set([...voters, ...outgoing, ...learners])]
-    this.nodes = new Map(ids.map((id) => [id, new Node(id, options.configuration, random, options.config)]))
+    this.#random = seededRandom(options.seed)
+    this.#config = options.config
     this.#events = options.events ?? {}
-    for (const node of this.nodes.values()) node.start()
+    for (const id of new Set([...voters, ...outgoing, ...learners])) {
+      this.place(id, options.configuration).start({ kind: 'follow' }, options.fresh !== true)
+    }
+  }
+
+  /** A new replica, not started yet; without `birth` it waits for a snapshot. */
+  place(id: number, birth: Configuration | null): Node {
+    const node = new Node(id, birth, this.#random, this.#config)
+    this.nodes.set(node.id, node)
+    return node
   }
 
   get up(): readonly Node[] {
@@ -53,6 +75,7 @@ export class Cluster {
     const ready = node.take()
     if (ready === null) return
     this.#events.ready?.(node, ready)
+    for (const to of ready.snapshots) this.streams.push({ of: node.up, to, snapshot: node.snapshot() })
     this.send(ready.sendNow)
   }
 
@@ -69,12 +92,21 @@ export class Cluster {
     this.#events.moved?.(node)
   }
 
+  /** The stream ends: taken in whole, or lost. */
+  finish({ of, to, snapshot }: Stream, isLost: boolean): void {
+    const node = this.nodes.get(to)
+    const taken = isLost || node === undefined || node.raft === null ? null : snapshot
+    if (taken !== null && node?.restore(taken)) this.#events.restored?.(node, taken)
+    of.snapshotSent(to, taken === null ? null : { index: taken.point.index })
+  }
+
   apply(node: Node): void {
     this.#events.applied?.(node, node.apply())
   }
 
   /** A payload that occurs once. */
   propose(node: Node, bytes = 8): boolean {
+    if (!node.up.canPropose()) return false
     this.#payloads += 1
     const payload = new Uint8Array(Math.max(bytes, 4))
     new DataView(payload.buffer).setUint32(0, this.#payloads)
@@ -82,13 +114,17 @@ export class Cluster {
     return node.up.propose({ kind: 'commands', timestamp, payload }) !== null
   }
 
+  change(node: Node, configuration: Configuration): boolean {
+    const timestamp = (node.up.lastTimestamp + 1) as Version
+    return node.up.propose({ kind: 'configuration', timestamp, payload: encodeConfiguration(configuration) }) !== null
+  }
+
   /** All are taken, written and delivered once, in order. */
   round(): void {
     for (const node of this.up) this.collect(node)
     for (const node of this.up) while (node.inFlight.length > 0) this.persist(node)
-    const wire = this.wire
-    this.wire = []
-    for (const message of wire) this.deliver(message)
+    for (const message of this.wire.splice(0)) this.deliver(message)
+    for (const stream of this.streams.splice(0)) this.finish(stream, false)
     for (const node of this.up) this.apply(node)
   }
 
@@ -97,13 +133,22 @@ export class Cluster {
     for (let rounds = 0; rounds < 100; rounds += 1) {
       this.round()
       for (const node of this.up) this.collect(node)
-      if (this.wire.length === 0 && this.up.every(({ inFlight }) => inFlight.length === 0)) return
+      const isQuiet = this.wire.length === 0 && this.streams.length === 0
+      if (isQuiet && this.up.every(({ inFlight }) => inFlight.length === 0)) return
     }
     throw new Error('the cluster does not come to rest')
   }
 
   tick(times = 1): void {
     for (let n = 0; n < times; n += 1) for (const node of this.up) node.up.tick()
+  }
+
+  /** Time passes, and everything that it brings about happens. */
+  run(ticks: number): void {
+    for (let n = 0; n < ticks; n += 1) {
+      this.tick()
+      this.settle()
+    }
   }
 
   /** One replica's wait ends and its election runs undisturbed. */

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Role } from '../../src/raft/types.js'
 import { Cluster } from './cluster.js'
-import { replica, testConfig, voters } from './node.js'
+import { replica, voters } from './configuration.js'
+import { testConfig } from './node.js'
 import { index, only, Replica, type Said, term } from './replica.js'
 
 const three = voters(1, 2, 3)
@@ -276,7 +277,9 @@ test('a replica that was cut off comes back without deposing the leader', () => 
 test('a replica ahead of its leader in term says so, and is not deaf to it for ever', () => {
   const cluster = new Cluster({ configuration: three, seed: 4 })
   cluster.elect(1)
-  cluster.node(3).disk.write({ hardState: { term: term(7), vote: null, commit: index(1) }, entries: [] })
+  cluster
+    .node(3)
+    .disk.write({ hardState: { term: term(7), vote: null, commit: index(1) }, restored: null, entries: [] })
   cluster.node(3).crash()
   cluster.node(3).start()
   for (let n = 0; n < 60; n += 1) {

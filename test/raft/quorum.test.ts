@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { ReplicaId } from '../../src/base/ids.js'
 import { allReplicas, isVoter, majorityValue, voteResult } from '../../src/raft/quorum.js'
 import type { Configuration } from '../../src/raft/types.js'
-import { replica, voters } from './node.js'
+import { replica, voters } from './configuration.js'
 
 const idSet = (minLength: number) =>
   fc.uniqueArray(fc.integer({ min: 1, max: 9 }).map(replica), { minLength, maxLength: 7 })

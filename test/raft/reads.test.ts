@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import type { Message, Ready } from '../../src/raft/types.js'
 import { Cluster } from './cluster.js'
-import { type Node, replica, testConfig, voters } from './node.js'
+import { replica, voters } from './configuration.js'
+import { type Node, testConfig } from './node.js'
 import { index, only, Replica, term } from './replica.js'
 
 const three = voters(1, 2, 3)

@@ -1,6 +1,7 @@
 import type { BootId, LogIndex, Term, Version } from '../../src/base/ids.js'
 import type { Configuration, Entry, InitialState, Message, RaftConfig } from '../../src/raft/types.js'
-import { Node, RANGE, replica, seededRandom } from './node.js'
+import { replica } from './configuration.js'
+import { Node, RANGE, seededRandom } from './node.js'
 
 type Envelope = 'range' | 'from' | 'to' | 'boot'
 type Body<M> = M extends { needsSnapshot: boolean }
@@ -21,6 +22,8 @@ export interface ReplicaOptions {
   readonly applied?: number
   readonly config?: Partial<RaftConfig>
   readonly start?: InitialState['start']
+  /** It was started just now: for one election timeout it votes for nobody. */
+  readonly fresh?: boolean
 }
 
 export const index = (value: number) => value as LogIndex
@@ -40,13 +43,13 @@ export function entries(first: number, terms: readonly number[]): readonly Entry
 /** Replica 1 alone with its disk; the test plays all others. */
 export class Replica extends Node {
   constructor(options: ReplicaOptions) {
-    super(1, options.configuration, seededRandom(11), options.config)
+    super(1, options.configuration.voters.length === 0 ? null : options.configuration, seededRandom(11), options.config)
     const log = entries(1, options.log ?? [])
     const vote = options.vote === undefined ? null : replica(options.vote)
     const hardState = { term: term(options.term ?? log.at(-1)?.term ?? 0), vote, commit: index(options.commit ?? 0) }
-    this.disk.write({ hardState, entries: log })
-    this.disk.checkpoint = index(options.applied ?? 0)
-    this.start(options.start)
+    this.disk.write({ hardState, restored: null, entries: log })
+    this.disk.checkpointTo(log.slice(0, options.applied ?? 0))
+    this.start(options.start, options.start === undefined && options.fresh !== true)
   }
 
   hear(...said: readonly Said[]): void {

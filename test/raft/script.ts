@@ -1,7 +1,7 @@
 import { assert } from '../../src/base/assert.js'
 import type { Message, Ready } from '../../src/raft/types.js'
 import { Cluster } from './cluster.js'
-import { voters } from './node.js'
+import { voters } from './configuration.js'
 import { entries, index, term } from './replica.js'
 
 /** One line for a message: who to whom, what, in which term. */
@@ -81,9 +81,10 @@ export function runScript(script: string): string {
         node.crash()
         node.disk.write({
           hardState: { term: term(rest.at(-1) ?? 0), vote: null, commit: index(0) },
+          restored: null,
           entries: entries(1, rest),
         })
-        node.start()
+        node.start({ kind: 'follow' }, true)
         break
       case 'wait':
         while (node.up.role === 'follower') node.up.tick()

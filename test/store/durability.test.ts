@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { LogIndex, Term } from '../../src/base/ids.js'
+import { limits } from '../../src/base/limits.js'
 import type { Entry } from '../../src/raft/types.js'
 import { encodeCommands } from '../../src/storage/codec/entry.js'
 import { SimCluster } from '../../src/testing/cluster.js'
@@ -65,7 +66,7 @@ describe('acknowledges only what is synced', () => {
   it('a vote leaves only once it is durable, and a vote request only once the own vote is', async () => {
     const bench = await Bench.open({ nodes: 3 })
     bench.logGate.close()
-    bench.receive(2, vote(2, 1))
+    bench.receive(2, vote(2, 1, { transfer: true }))
     await bench.runFor(50)
     expect(bench.messagesTo(2, 'voteReply')).toEqual([])
     bench.logGate.open()
@@ -100,6 +101,7 @@ describe('acknowledges only what is synced', () => {
 
   it('a pre-vote promises nothing and waits for nothing', async () => {
     const bench = await Bench.open({ nodes: 3 })
+    await bench.runFor(limits.electionTicksMin * limits.tickMs)
     bench.logGate.close()
     bench.receive(2, preVote(2, 1))
     await bench.runFor(5)
@@ -108,12 +110,12 @@ describe('acknowledges only what is synced', () => {
 
   it('a vote given before the power went is not given again to another', async () => {
     const bench = await Bench.open({ nodes: 3 })
-    bench.receive(2, vote(2, 5))
+    bench.receive(2, vote(2, 5, { transfer: true }))
     await bench.runFor(5)
     expect(bench.messagesTo(2, 'voteReply')).toMatchObject([{ granted: true }])
     bench.crash()
     await bench.start()
-    bench.receive(3, vote(3, 5))
+    bench.receive(3, vote(3, 5, { transfer: true }))
     await bench.runFor(5)
     expect(bench.messagesTo(3, 'voteReply')).toMatchObject([{ term: 5, granted: false }])
   })
