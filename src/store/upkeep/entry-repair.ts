@@ -111,6 +111,7 @@ export class EntryRepair {
     this.#parts.repair(range, entry, () => {
       this.#parts.logger.log('info', 'entry repaired', { range, index, from })
       if (this.#parts.replicas.get(range) !== replica) return
+      replica.raft.repaired(entry)
       this.watch(replica)
       this.#parts.touch(replica)
     })
