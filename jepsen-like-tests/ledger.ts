@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { ConditionFailed, type Holdfast, HoldfastError } from '../src/client/index.js'
 
-const DIFFERENCES_SHOWN_MAX = 20
+const DIFFERENCES_SHOWN_MAX = 5
 
 /** Values follow from their keys, so that a ledger of many writes stays small. */
 export function valueFor(key: string, bytes: number): string {

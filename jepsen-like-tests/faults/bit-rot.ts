@@ -5,16 +5,15 @@ import { join } from 'node:path'
 const KINDS: readonly { readonly kind: string; readonly pattern: RegExp }[] = [
   { kind: 'FORMAT', pattern: /^FORMAT$/ },
   { kind: 'LOCK', pattern: /^LOCK$/ },
-  { kind: 'how it ended', pattern: /^clean$/ },
+  { kind: 'how it ended', pattern: /^CLEAN$/ },
   { kind: 'node.json', pattern: /^node\.json$/ },
   { kind: 'peers.json', pattern: /^peers\.json$/ },
   { kind: 'log segment', pattern: /^log\/\d+\.seg$/ },
-  { kind: 'spare log segment', pattern: /^log\/.*(spare|\.tmp)/ },
   { kind: 'state table', pattern: /^state\/\d+\.(ldb|sst)$/ },
   { kind: 'state log', pattern: /^state\/\d+\.log$/ },
   { kind: 'state MANIFEST', pattern: /^state\/MANIFEST-\d+$/ },
   { kind: 'state CURRENT', pattern: /^state\/CURRENT$/ },
-  { kind: 'state marker', pattern: /^state\/.*marker/ },
+  { kind: 'state damage found', pattern: /^state\/DAMAGED\.json$/ },
   { kind: 'what LevelDB says', pattern: /^state\/LOG(\.old)?$/ },
   { kind: 'LevelDB lock', pattern: /^state\/LOCK$/ },
 ]

@@ -136,20 +136,24 @@ export class RotRun {
 
   /** Through the SDK, through each node as a gateway, and from each damaged node while it leads everything. */
   async #compare(damaged: readonly NodeProcess[]): Promise<string[]> {
-    const violations = await this.#ledger.check(this.#db.scan(), 'w/')
+    const violations = await this.#checked('through the SDK', this.#db.scan())
     for (const { listenAddress } of this.#cluster.nodes) {
       const gateway = new Gateway(listenAddress)
-      violations.push(...(await this.#ledger.check(gateway.scan(), 'w/')))
+      violations.push(...(await this.#checked(`through ${listenAddress}`, gateway.scan())))
       gateway.close()
     }
     violations.push(...(await differingDigests(this.#db)))
     for (const node of damaged) {
       const led = await whileLeading(this.#cluster, this.#db, node, async () => {
-        violations.push(...(await this.#ledger.check(this.#db.scan(), 'w/')))
+        violations.push(...(await this.#checked('while the damaged node leads', this.#db.scan())))
       })
       if (!led) violations.push('it never led all ranges again')
     }
     return violations
+  }
+
+  async #checked(how: string, rows: AsyncIterable<{ key: unknown; value: unknown }>): Promise<string[]> {
+    return (await this.#ledger.check(rows, 'w/')).map((difference) => `${how}: ${difference}`)
   }
 
   async #readOne(): Promise<void> {
