@@ -28,7 +28,7 @@ const PEER_PORT_OFFSET = 100
 const HTTP_PORT_OFFSET = 200
 const PORT_MAX = 65_535
 /** A stop that takes longer than this is cut off; nothing acknowledged depends on it. */
-const STOP_MS_MAX = 10_000
+const STOP_MS_MAX = 15_000
 
 interface StartFlags {
   readonly config?: string

@@ -8,7 +8,7 @@ import type { DevNode, Layout } from './layout.js'
 const NODE_FLAGS = ['--max-semi-space-size=32']
 const NODE_ENV = { UV_THREADPOOL_SIZE: '8' }
 const LOG_BYTES_MAX = 16 * 1024 * 1024
-const STOP_MS_MAX = 15_000
+const STOP_MS_MAX = 20_000
 
 export interface NodeEvents {
   onReady(number: number): void

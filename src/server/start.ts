@@ -62,7 +62,7 @@ export interface RunningNode {
    * forgotten what it promised. It is stopped then. The error says by which command it comes back.
    */
   readonly ended: Promise<HoldfastError>
-  /** Drains, makes the state durable and closes everything. A second call waits for the first. */
+  /** Hands its leads to other nodes, answers what is open, makes the state durable and closes everything. A second call waits for the first. */
   stop(): Promise<void>
 }
 
@@ -214,6 +214,10 @@ async function startIn(
   watch.clients = clientServer
   opened.push(async () => unary.close())
   opened.push(() => clientServer.close(CLOSE_GRACE_MS))
+  // While clients are still served: each lead goes to a node that they are then sent to, and none waits for an election.
+  opened.push(async () => {
+    if (open !== null) await drained(open)
+  })
   // First of all: from then on the node becomes no member any more, and what it is becoming is there to be closed.
   opened.push(() => membership.stop())
   addresses.clientAddress = formatAddress(asked.advertise ?? { host: asked.listen.host, port: clientServer.port })
@@ -238,6 +242,11 @@ async function identityOf(files: Files): Promise<Identity> {
   const begun = newIdentity(newToken())
   await writeIdentity(files, begun)
   return begun
+}
+
+/** This node leads nothing any more, as far as others could take over. */
+function drained({ store }: OpenNode): Promise<void> {
+  return new Promise((resolve) => store.drain(resolve))
 }
 
 function admit({ store, peers }: OpenNode, request: JoinRequest): Promise<JoinAnswer> {
