@@ -31,7 +31,8 @@ export class Drain {
     if (this.#over) return
     let waits = false
     for (const replica of this.#replicas.values()) {
-      replica.setDraining()
+      // Only once it leads no more: a leader that may not campaign gives up at once, and nobody was asked to follow it.
+      if (!replica.leads) replica.setDraining()
       if (!replica.leads) continue
       const heirs = heirsOf(replica)
       if (heirs.length === 0) continue
