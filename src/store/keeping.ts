@@ -1,4 +1,5 @@
 import type { NodeId, RangeId, Version } from '../base/ids.js'
+import { limits } from '../base/limits.js'
 import type { Clock, Logger, Random } from '../base/ports.js'
 import type { NodeLog, StateStore } from '../storage/types.js'
 import { Drain } from './drain.js'
@@ -32,6 +33,7 @@ export interface KeepingParts {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  readonly snapshotChunkBytes?: number
   now(): Version
   send(to: NodeId, message: PeerMessage): void
   touch(replica: Replica): void
@@ -97,6 +99,8 @@ export class Keeping {
       monotonicMs,
       touch,
       logger,
+      chunkBytes: parts.snapshotChunkBytes ?? limits.snapshotChunkBytes,
+      bytesPerSecond: limits.snapshotBytesPerSecond,
     })
     this.receiver = new SnapshotReceiver({
       replicas,

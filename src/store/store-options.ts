@@ -29,6 +29,8 @@ export interface StoreOptions {
   readonly stateSyncEveryBytes?: number
   /** Log kept for slow or dead replicas, over all ranges. Default limits.logKeptForSlowBytes. */
   readonly logKeptForSlowBytes?: number
+  /** Size of a snapshot's pieces. Default limits.snapshotChunkBytes. */
+  readonly snapshotChunkBytes?: number
   /** Called when a node is first heard of, or its addresses change. */
   onNode?(info: NodeInfo): void
   /** For checkers and tests: sees every entry that a replica of this node applied, in order. */

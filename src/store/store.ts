@@ -1,11 +1,9 @@
 import type { NodeInfo } from '../base/descriptor.js'
 import type { NodeId, RangeId, Version } from '../base/ids.js'
-import { META_RANGE, NO_VERSION } from '../base/ids.js'
+import { NO_VERSION } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import type { NodeStatus, ReplySink, Request, ServerHello } from '../kv/requests.js'
-import type { AppliedEntry, SplitEffect } from '../kv/types.js'
-import type { Message } from '../raft/types.js'
-import type { Checkpoint, StateDamage } from '../storage/types.js'
+import type { StateDamage } from '../storage/types.js'
 import { DueTicks } from './due-ticks.js'
 import { ReplicaFactory } from './factory.js'
 import { figuresOf, type StoreFigures, statusOf } from './figures.js'
@@ -23,6 +21,7 @@ import type { PeerFrame, PeerMessage } from './ports.js'
 import type { Replica } from './replica.js'
 import type { ReplicaHost } from './replica-parts.js'
 import { failure } from './replies.js'
+import { type Reports, reportsOf } from './reports.js'
 import { Requests } from './requests.js'
 import { Routes } from './routes.js'
 import { SessionFloors } from './session-floors.js'
@@ -150,23 +149,17 @@ export class Store {
   }
 
   #host(): ReplicaHost {
+    const { state, codec, clock } = this.#options
     return {
-      state: this.#options.state,
-      codec: this.#options.codec,
+      state,
+      codec,
       logBatch: () => this.#writer.lastNumber,
       tick: () => this.#ticker.now,
       now: () => this.#time.now,
-      monotonicMs: () => this.#options.clock.monotonicMs(),
-      wallMs: () => this.#options.clock.wallMs(),
-      send: (replica, message) => this.#send(replica, message),
+      monotonicMs: () => clock.monotonicMs(),
+      wallMs: () => clock.wallMs(),
       touch: (replica) => this.#touch(replica),
-      onApplied: (replica, applied) => this.#onApplied(replica, applied),
-      onSplit: (replica, effect, storages) => this.#onSplit(replica, effect, storages),
-      onLeadership: (replica) => this.#onLeadership(replica),
-      onReplicas: (replica) => this.#onReplicas(replica),
-      onSnapshotsNeeded: (replica, to) => {
-        for (const each of to) this.#keeping.sender.start(replica, each)
-      },
+      ...this.#reports(),
     }
   }
 
@@ -412,11 +405,6 @@ export class Store {
 
   // ---- what replicas report ----
 
-  #send(replica: Replica, message: Message): void {
-    const node = replica.nodeOf(message.to)
-    if (node !== null) this.#outbox.message(node, message)
-  }
-
   /** Versions too far in the future are not for the log, whoever asks. */
   #advance(replica: Replica, version: Version): void {
     if (replica.leads) {
@@ -430,33 +418,17 @@ export class Store {
     this.#outbox.message(node, { type: 'advance', range: replica.range, from: replica.id, to: leader, version })
   }
 
-  #onLeadership(replica: Replica): void {
-    const { raft, leaderNode, range } = replica
-    const { role, term, leader } = raft
-    this.#options.logger.log('info', 'leadership', { range, role, term, leader, leaderNode })
-    if (replica.leads) return this.#duties.reportSoon()
-    this.#requests.leadLost(replica)
-  }
-
-  #onApplied(replica: Replica, applied: AppliedEntry): void {
-    if (replica.range === META_RANGE) {
-      for (const record of applied.records) {
-        const node = this.#index.applied(record)
-        if (node !== null) this.#nodes.told(node)
-      }
-    }
-    if (applied.digest !== null) this.#keeping.digests.applied(replica, applied.digest)
-    this.#options.onApplied?.(replica, applied)
-  }
-
-  #onReplicas(replica: Replica): void {
-    this.#duties.reportSoon()
-    const isIn = replica.descriptor.replicas.some((each) => each.replica === replica.id)
-    if (!isIn) this.#keeping.lifecycle.remove(replica)
-  }
-
-  #onSplit(parent: Replica, effect: SplitEffect, storages: Checkpoint['storages']): void {
-    if (this.#keeping.lifecycle.split(parent, effect, storages)) this.#duties.reportSoon()
+  #reports(): Reports {
+    return reportsOf({
+      index: this.#index,
+      nodes: this.#nodes,
+      outbox: this.#outbox,
+      logger: this.#options.logger,
+      duties: () => this.#duties,
+      requests: () => this.#requests,
+      keeping: () => this.#keeping,
+      onApplied: (replica, applied) => this.#options.onApplied?.(replica, applied),
+    })
   }
 
   // ---- what others may ask ----
@@ -477,6 +449,12 @@ export class Store {
 
   get replicas(): Iterable<Replica> {
     return this.#replicas.values()
+  }
+
+  /** Has the replicas of a range that is led here compare what they wrote, now instead of some time. */
+  compareDigests(range: RangeId): void {
+    const replica = this.#replicas.get(range)
+    if (replica?.leads) this.#keeping.digests.ask(replica)
   }
 
   node(id: NodeId): NodeInfo | undefined {

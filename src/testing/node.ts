@@ -25,6 +25,8 @@ const SEGMENT_BYTES = 256 * 1024
 const STATE_SYNC_EVERY_BYTES = 256 * 1024
 /** A turn begins this long after the first that came for it: whatever comes until then goes into the same turn. */
 const TURN_MS = 0.2
+/** Small, so that a snapshot takes many steps to fail between. */
+const SNAPSHOT_CHUNK_BYTES = 4 * 1024
 /** Small, so that reads that miss are common. */
 const CACHE_BYTES = 1024
 const CACHE_VALUE_BYTES_MAX = 256
@@ -264,6 +266,7 @@ export class SimNode {
       fatal: life.process.fatal,
       stateSyncEveryBytes: STATE_SYNC_EVERY_BYTES,
       logKeptForSlowBytes: keptBytesMax,
+      snapshotChunkBytes: SNAPSHOT_CHUNK_BYTES,
       onApplied: (replica, applied) => observer.applied(this, replica, applied),
     })
   }

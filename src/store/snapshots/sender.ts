@@ -22,7 +22,10 @@ export interface SenderParts {
   monotonicMs(): number
   touch(replica: Replica): void
   readonly logger: Logger
-  readonly bytesPerSecond?: number
+  /** Of one chunk's records. */
+  readonly chunkBytes: number
+  /** Of all snapshots together. */
+  readonly bytesPerSecond: number
 }
 
 /** One snapshot on its way out. The receiver pulls: nothing is read before it is asked for, and one chunk is in memory at a time. */
@@ -61,7 +64,7 @@ export class SnapshotSender {
 
   constructor(parts: SenderParts) {
     this.#parts = parts
-    this.#bucket = new TokenBucket(parts.bytesPerSecond ?? limits.snapshotBytesPerSecond, parts.monotonicMs())
+    this.#bucket = new TokenBucket(parts.bytesPerSecond, parts.monotonicMs())
   }
 
   get open(): number {
@@ -105,7 +108,7 @@ export class SnapshotSender {
       reader: new SnapshotReader(this.#parts.state, {
         pieces: piecesOf(bookkeeping, storages),
         upTo: bookkeeping.clock,
-        bytesMax: limits.snapshotChunkBytes,
+        bytesMax: this.#parts.chunkBytes,
       }),
       release: () => {
         for (const release of releases) release()
