@@ -28,6 +28,10 @@ const tasks = {
   'retry-storm': { about: 'replies lost between nodes and clients', run: (args) => blackBox('retry-storm', args) },
   'rolling-restart': { about: 'orderly restarts under load', run: (args) => blackBox('rolling-restart', args) },
   million: { about: 'memory, restart and copy of a million keys', run: (args) => enter('bench/million.js', args) },
+  reseed: {
+    about: 'memory while a large range is sent to a node that lost its disk',
+    run: (args) => enter('bench/reseed.js', args),
+  },
 }
 
 function blackBox(name, args) {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 
 /** Anonymous memory of a process in bytes: heap, stacks and all buffers, without mapped files. 0: it is ending. Linux only. */
-function anonymousBytes(pid: number): number {
+export function anonymousBytes(pid: number): number {
   try {
     const line = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
     return line === null ? 0 : Number(line[1]) * 1024
