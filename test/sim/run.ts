@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { tuneForBatchRun } from '../../src/testing/batch-run.js'
 import { describePlan } from '../../src/testing/fault-plan.js'
 import { describeFailure, type SimulationResult, simulateSeed } from '../../src/testing/simulation.js'
 
@@ -28,6 +29,8 @@ if (values.help) {
 async function runSeeds(): Promise<number> {
   const first = numberOf('seed', values.seed ?? values.from)
   const count = values.seed === undefined ? numberOf('seeds', values.seeds) : 1
+  // Many seeds pay for the optimiser, one does not.
+  if (count === 1) tuneForBatchRun()
   const results: SimulationResult[] = []
   let failed = 0
   const began = performance.now()
