@@ -63,7 +63,10 @@ function sendEntries(core: Core, { replica, next }: Progress, entries: readonly 
 
 export function onAppendAccepted(core: Core, leader: Leader, progress: Progress, message: AppendAccepted): void {
   assert(message.matchIndex <= core.log.lastIndex, 'acknowledges what was never sent', message.matchIndex)
-  if (progress.maybeAccept(message.matchIndex)) matchAdvanced(core, leader)
+  if (progress.maybeAccept(message.matchIndex)) {
+    matchAdvanced(core, leader)
+    if (core.state.role === 'leader') urge(core, leader)
+  }
   leader.appendsDue = true
 }
 
@@ -102,7 +105,6 @@ export function matchAdvanced(core: Core, leader: Leader): void {
   let lowest = core.writes.persistedIndex
   for (const replica of leader.peers.keys()) lowest = Math.min(lowest, matchOf(core, leader, replica)) as LogIndex
   core.learnAllPersisted(lowest)
-  urge(core, leader)
   if (!core.isVoter && core.configurations.currentIndex <= core.commit) retire(core, leader)
 }
 

@@ -101,7 +101,8 @@ export class Cluster {
   }
 
   apply(node: Node): void {
-    this.#events.applied?.(node, node.apply())
+    const fresh = node.apply()
+    this.#events.applied?.(node, fresh)
   }
 
   /** A payload that occurs once. */

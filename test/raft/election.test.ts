@@ -31,7 +31,7 @@ const preVote = (from: number, inTerm: number): Said => ({
   lastTerm: term(inTerm - 1),
 })
 
-test('a follower whose wait is over asks for pre-votes and raises nobody to a new term', () => {
+test('9.6: a follower whose wait is over asks for pre-votes and raises nobody to a new term', () => {
   const raft = new Replica({ configuration: three, term: 4 })
   raft.loseLeader()
   expect(raft.up.role).toBe('preCandidate')
@@ -42,7 +42,7 @@ test('a follower whose wait is over asks for pre-votes and raises nobody to a ne
   ])
 })
 
-test('waits are drawn from [min, max) anew', () => {
+test('3.4: waits are drawn from [min, max) anew', () => {
   const waits = new Set<number>()
   const raft = new Replica({ configuration: three, term: 1 })
   for (let n = 0; n < 200; n += 1) {
@@ -54,7 +54,7 @@ test('waits are drawn from [min, max) anew', () => {
   expect([...waits].sort((a, b) => a - b)).toEqual([6, 7, 8, 9, 10, 11])
 })
 
-test('a vote request leaves only after the candidate has written its own vote', () => {
+test('3.4: a vote request leaves only after the candidate has written its own vote', () => {
   const raft = new Replica({ configuration: three, term: 4 })
   raft.loseLeader()
   raft.said()
@@ -70,7 +70,7 @@ test('a vote request leaves only after the candidate has written its own vote', 
   ])
 })
 
-test('a single voter leads only once its vote is on disk, and commits only after its own fsync', () => {
+test('3.4: a single voter leads only once its vote is on disk, and commits only after its own fsync', () => {
   const raft = new Replica({ configuration: voters(1) })
   raft.loseLeader()
   expect(raft.up.role).toBe('candidate')
@@ -84,7 +84,7 @@ test('a single voter leads only once its vote is on disk, and commits only after
   expect(raft.up.isReadyToServe()).toBe(true)
 })
 
-test('a granted vote leaves only after it is written', () => {
+test('3.4: a granted vote leaves only after it is written', () => {
   const raft = new Replica({ configuration: three })
   raft.hear(vote(2, 1))
   const ready = raft.take()
@@ -92,7 +92,7 @@ test('a granted vote leaves only after it is written', () => {
   expect(only(ready!.sendAfterPersist, 'voteReply')[0]?.granted).toBe(true)
 })
 
-test('one vote a term, also over a restart; the same candidate may be told again', () => {
+test('3.4: one vote a term, also over a restart; the same candidate may be told again', () => {
   const raft = new Replica({ configuration: three, term: 5, vote: 2 })
   raft.hear(vote(3, 5), vote(2, 5))
   expect(only(raft.said(), 'voteReply').map(({ to, granted }) => [to, granted])).toEqual([
@@ -101,7 +101,7 @@ test('one vote a term, also over a restart; the same candidate may be told again
   ])
 })
 
-test('a prospective leader that falls back in its term keeps its vote', () => {
+test('3.4: a prospective leader that falls back in its term keeps its vote', () => {
   const raft = new Replica({ configuration: three, term: 4 })
   raft.loseLeader()
   raft.hear({ type: 'preVoteReply', from: 2, term: term(5), granted: true })
@@ -113,7 +113,7 @@ test('a prospective leader that falls back in its term keeps its vote', () => {
   expect(only(raft.said(), 'voteReply')[0]?.granted).toBe(false)
 })
 
-test('a granted pre-vote binds nobody: no term, no vote, no new wait', () => {
+test('9.6: a granted pre-vote binds nobody: no term, no vote, no new wait', () => {
   const raft = new Replica({ configuration: three, term: 4 })
   raft.tick(testConfig.electionTicksMin - 1)
   raft.hear(preVote(2, 5), preVote(3, 5))
@@ -131,7 +131,7 @@ test.each([
   { lastTerm: 3, lastIndex: 2, granted: false, why: 'a shorter log' },
   { lastTerm: 3, lastIndex: 3, granted: true, why: 'an equal log' },
   { lastTerm: 4, lastIndex: 1, granted: true, why: 'a later last term' },
-])('votes go by the logs: $why is granted: $granted', ({ lastTerm, lastIndex, granted }) => {
+])('3.6.1: votes go by the logs: $why is granted: $granted', ({ lastTerm, lastIndex, granted }) => {
   const position = { lastTerm: term(lastTerm), lastIndex: index(lastIndex) }
   for (const request of [preVote(2, 6), vote(2, 6)]) {
     const raft = new Replica({ configuration: three, log: [1, 3, 3] })
@@ -141,7 +141,7 @@ test.each([
   }
 })
 
-test('who hears from a live leader ignores votes and pre-votes, and does not learn their term', () => {
+test('4.2.3: who hears from a live leader ignores votes and pre-votes, and does not learn their term', () => {
   const raft = new Replica({ configuration: three, term: 4 })
   raft.hear(heartbeat(2, 4))
   raft.said()
@@ -154,14 +154,14 @@ test('who hears from a live leader ignores votes and pre-votes, and does not lea
   expect(only(raft.said(), 'voteReply')[0]?.granted).toBe(true)
 })
 
-test('a leader is not deposed by a candidate that nobody asked for', () => {
+test('4.2.3: a leader is not deposed by a candidate that nobody asked for', () => {
   const raft = new Replica({ configuration: three })
   raft.lead(2)
   raft.hear(vote(3, 9), preVote(3, 9))
   expect(raft.up.role).toBe('leader')
 })
 
-test('a leader that hears from no majority for an election timeout steps down in its term', () => {
+test('6.2: a leader that hears from no majority for an election timeout steps down in its term', () => {
   const raft = new Replica({ configuration: three })
   raft.lead(2)
   raft.tick(testConfig.electionTicksMin + testConfig.heartbeatTicks)
@@ -170,7 +170,7 @@ test('a leader that hears from no majority for an election timeout steps down in
   expect(raft.take()?.leadership).toEqual({ role: 'follower', term: 1, leader: null })
 })
 
-test('a leader stays while a majority answers, and learners do not count', () => {
+test('6.2: a leader stays while a majority answers, and learners do not count', () => {
   const raft = new Replica({ configuration: { ...three, learners: [replica(4)] } })
   raft.lead(2)
   const answer = (from: number) =>
@@ -187,7 +187,7 @@ test('a leader stays while a majority answers, and learners do not count', () =>
   expect(raft.up.role).toBe('follower')
 })
 
-test('votes of other terms, of learners and of strangers are not counted', () => {
+test('3.4: votes of other terms, of learners and of strangers are not counted', () => {
   const raft = new Replica({ configuration: { ...voters(1, 2, 3, 4, 5), learners: [replica(6)] }, term: 4 })
   raft.loseLeader()
   raft.hear({ type: 'preVoteReply', from: 2, term: term(4), granted: true })
@@ -210,7 +210,7 @@ test('votes of other terms, of learners and of strangers are not counted', () =>
   expect(raft.up.role).toBe('leader')
 })
 
-test('a learner never campaigns but may give its vote: its configuration may be the old one', () => {
+test('4.2.1: a learner never campaigns but may give its vote: its configuration may be the old one', () => {
   const raft = new Replica({ configuration: { ...voters(2, 3), learners: [replica(1)] } })
   raft.tick(200)
   expect(raft.up.role).toBe('follower')
@@ -218,7 +218,7 @@ test('a learner never campaigns but may give its vote: its configuration may be 
   expect(only(raft.said(), 'voteReply')[0]?.granted).toBe(true)
 })
 
-test('a request for votes is repeated each heartbeat interval to who has not answered', () => {
+test('3.4: a request for votes is repeated each heartbeat interval to who has not answered', () => {
   const raft = new Replica({ configuration: three, config: { electionTicksMax: 7 } })
   raft.tick(6)
   raft.hear({ type: 'preVoteReply', from: 3, term: term(0), granted: false })
@@ -227,7 +227,7 @@ test('a request for votes is repeated each heartbeat interval to who has not ans
   expect(raft.said().map(({ type, to }) => [type, to])).toEqual([['preVote', 2]])
 })
 
-test('any message of a later term makes a candidate and a leader follow', () => {
+test('3.3: any message of a later term makes a candidate and a leader follow', () => {
   const raft = new Replica({ configuration: three })
   raft.lead(2)
   raft.hear({
@@ -243,7 +243,7 @@ test('any message of a later term makes a candidate and a leader follow', () => 
   expect(raft.take()?.hardState).toMatchObject({ term: 8, vote: null })
 })
 
-test('a candidate that hears the leader of its term follows it', () => {
+test('3.4: a candidate that hears the leader of its term follows it', () => {
   const raft = new Replica({ configuration: three })
   raft.loseLeader()
   raft.hear({ type: 'preVoteReply', from: 2, term: term(1), granted: true })
@@ -252,7 +252,7 @@ test('a candidate that hears the leader of its term follows it', () => {
   expect(raft.up.leader).toBe(3)
 })
 
-test('a replica that was cut off comes back without deposing the leader', () => {
+test('9.6: a replica that was cut off comes back without deposing the leader', () => {
   const cluster = new Cluster({ configuration: three, seed: 3 })
   const leader = cluster.elect(1)
   for (let n = 0; n < 100; n += 1) {
@@ -274,7 +274,7 @@ test('a replica that was cut off comes back without deposing the leader', () => 
   expect(cluster.node(3).up.leader).toBe(1)
 })
 
-test('a replica ahead of its leader in term says so, and is not deaf to it for ever', () => {
+test('9.6: a replica ahead of its leader in term says so, and is not deaf to it for ever', () => {
   const cluster = new Cluster({ configuration: three, seed: 4 })
   cluster.elect(1)
   cluster

@@ -25,7 +25,7 @@ test('only a leader takes reads', () => {
   expect(raft.up.readIndex(1)).toBe(false)
 })
 
-test('a leader confirms no read before it has committed in its own term', () => {
+test('6.4: a leader confirms no read before it has committed in its own term', () => {
   const raft = new Replica({ configuration: three, log: [1], commit: 1 })
   raft.lead(2)
   expect(raft.up.isReadyToServe()).toBe(false)
@@ -45,7 +45,7 @@ test('a leader confirms no read before it has committed in its own term', () => 
   expect(reads(raft)).toEqual([{ context: 7, index: 2 }])
 })
 
-test('a read joins no round whose heartbeats have left', () => {
+test('6.4: a read joins no round whose heartbeats have left', () => {
   const raft = leader()
   raft.up.readIndex(1)
   expect(rounds(raft.said())).toContainEqual([2, 1])
@@ -58,7 +58,7 @@ test('a read joins no round whose heartbeats have left', () => {
   expect(reads(raft)).toEqual([{ context: 2, index: 1 }])
 })
 
-test('many reads share a round, and a later answer confirms the earlier rounds', () => {
+test('6.4: many reads share a round, and a later answer confirms the earlier rounds', () => {
   const raft = leader()
   for (const context of [1, 2, 3]) raft.up.readIndex(context)
   expect(rounds(raft.said())).toHaveLength(2)
@@ -68,7 +68,7 @@ test('many reads share a round, and a later answer confirms the earlier rounds',
   expect(reads(raft).map(({ context }) => context)).toEqual([1, 2, 3, 4])
 })
 
-test('the read point is the commit when the round begins', () => {
+test('6.4: the read point is the commit when the round begins', () => {
   const raft = leader()
   raft.up.readIndex(1)
   raft.propose()
@@ -89,7 +89,7 @@ test('heartbeats that got lost are made good by the next ones', () => {
   expect(reads(raft)).toEqual([{ context: 1, index: 1 }])
 })
 
-test('a minority confirms nothing, and neither do learners, strangers or one that has forgotten', () => {
+test('6.4: a minority confirms nothing, and neither do learners, strangers or one that has forgotten', () => {
   const raft = new Replica({ configuration: { ...voters(1, 2, 3, 4, 5), learners: [replica(6)] } })
   raft.lead(2, 3)
   raft.accepted(2, 1)
@@ -116,7 +116,7 @@ test('a stale context confirms nothing: rounds are numbered per term, and a late
   expect(reads(late)).toEqual([])
 })
 
-test('who loses the lead fails all its reads, those on the way and those that wait', () => {
+test('6.4: who loses the lead fails all its reads, those on the way and those that wait', () => {
   const raft = leader()
   raft.up.readIndex(1)
   raft.said()
@@ -135,7 +135,7 @@ test('a single voter confirms reads at once and alone', () => {
   expect(ready?.sendNow).toEqual([])
 })
 
-test('while a joint change is under way both majorities must confirm', () => {
+test('4.3: while a joint change is under way both majorities must confirm', () => {
   const configuration = { voters: [1, 2, 3].map(replica), outgoing: [1, 4, 5].map(replica), learners: [] }
   const raft = new Replica({ configuration })
   raft.lead(2, 4)
@@ -151,7 +151,7 @@ test('while a joint change is under way both majorities must confirm', () => {
   expect(reads(raft)).toEqual([{ context: 1, index: 1 }])
 })
 
-test('a deposed leader that does not know it confirms no read', () => {
+test('6.4: a deposed leader that does not know it confirms no read', () => {
   const answers: string[] = []
   const ready = (_: Node, { reads, failedReads }: Ready) => {
     for (const { context } of reads) answers.push(`read ${context}`)

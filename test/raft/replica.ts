@@ -48,7 +48,7 @@ export class Replica extends Node {
     const vote = options.vote === undefined ? null : replica(options.vote)
     const hardState = { term: term(options.term ?? log.at(-1)?.term ?? 0), vote, commit: index(options.commit ?? 0) }
     this.disk.write({ hardState, restored: null, entries: log })
-    this.disk.checkpointTo(log.slice(0, options.applied ?? 0))
+    if (options.applied !== undefined) this.disk.checkpointTo(log.slice(0, options.applied))
     this.start(options.start, options.start === undefined && options.fresh !== true)
   }
 

@@ -47,14 +47,14 @@ function heartbeats(raft: Replica, from: number, intervals: number): readonly Me
   return messages
 }
 
-test("a new leader's first entry is of its own term, above every timestamp of its log", () => {
+test("3.6.2: a new leader's first entry is of its own term, above every timestamp of its log", () => {
   const raft = new Replica({ configuration: three, log: [1, 2] })
   const [first] = only(raft.lead(2), 'append')
   expect(first?.previousIndex).toBe(2)
   expect(first?.entries).toMatchObject([{ index: 3, term: 3, kind: 'noop', timestamp: 2_003 }])
 })
 
-test('an entry of an older term is committed only together with one of the own term (figure 3.7)', () => {
+test('3.6.2: an entry of an older term is committed only together with one of the own term (figure 3.7)', () => {
   const raft = new Replica({ configuration: voters(1, 2, 3, 4, 5), log: [1, 2] })
   raft.lead(2, 3)
   raft.accepted(2, 2)
@@ -66,7 +66,7 @@ test('an entry of an older term is committed only together with one of the own t
   expect(raft.up.commit).toBe(3)
 })
 
-test('a leader sends before its own write, and counts itself only after it', () => {
+test('10.2.1: a leader sends before its own write, and counts itself only after it', () => {
   const raft = new Replica({ configuration: three })
   raft.lead(2)
   raft.accepted(2, 1)
@@ -81,7 +81,7 @@ test('a leader sends before its own write, and counts itself only after it', () 
   expect(raft.up.commit).toBe(2)
 })
 
-test('a majority of followers commits without the leader having written', () => {
+test('10.2.1: a majority of followers commits without the leader having written', () => {
   const raft = new Replica({ configuration: three })
   raft.lead(2)
   raft.accepted(2, 1)
@@ -94,7 +94,7 @@ test('a majority of followers commits without the leader having written', () => 
   expect(raft.up.status().persisted).toBe(1)
 })
 
-test('a follower acknowledges only what it has written', () => {
+test('3.8: a follower acknowledges only what it has written', () => {
   const raft = new Replica({ configuration: three, term: 1 })
   raft.hear(append(2, { term: 1, previous: [0, 0], terms: [1, 1] }))
   const ready = raft.take()
@@ -143,7 +143,7 @@ test('a write of an entry that was replaced and came back counts only when the l
   expect(raft.up.status().persisted).toBe(3)
 })
 
-test("a follower commits only up to where its log is known to be the leader's", () => {
+test("3.5: a follower commits only up to where its log is known to be the leader's", () => {
   const raft = new Replica({ configuration: three, log: [1, 1, 1] })
   raft.hear(append(2, { term: 2, previous: [1, 1], commit: 3 }))
   expect(raft.up.commit).toBe(1)
@@ -173,14 +173,14 @@ test('a commit beyond the end of the log is for another log', () => {
   expect(raft.up.commit).toBe(1)
 })
 
-test('a late or repeated append cuts nothing off', () => {
+test('3.5: a late or repeated append cuts nothing off', () => {
   const raft = new Replica({ configuration: three, log: [1, 1, 1, 1] })
   raft.hear(append(2, { term: 1, previous: [0, 0], terms: [1, 1] }))
   expect(raft.up.lastIndex).toBe(4)
   expect(raft.said()).toMatchObject([{ type: 'appendAccepted', matchIndex: 2 }])
 })
 
-test('a conflict replaces the log from there on', () => {
+test('3.5: a conflict replaces the log from there on', () => {
   const raft = new Replica({ configuration: three, log: [1, 1, 1, 1] })
   raft.hear(append(2, { term: 3, previous: [1, 1], terms: [1, 3] }))
   expect(raft.up.lastIndex).toBe(3)
@@ -195,7 +195,7 @@ test('an append that ends before the commit is acknowledged up to the commit', (
   expect(raft.said()).toMatchObject([{ type: 'appendAccepted', matchIndex: 3 }])
 })
 
-test('a refusal names the last entry that is not of a later term than the refused one', () => {
+test('3.5: a refusal names the last entry that is not of a later term than the refused one', () => {
   const raft = new Replica({ configuration: three, log: [1, 1, 2, 4, 4, 4] })
   raft.hear(append(2, { term: 5, previous: [6, 3] }))
   expect(raft.said()).toMatchObject([{ type: 'appendRejected', rejectedIndex: 6, hintIndex: 3, hintTerm: 2 }])
@@ -203,7 +203,7 @@ test('a refusal names the last entry that is not of a later term than the refuse
   expect(raft.said()).toMatchObject([{ type: 'appendRejected', rejectedIndex: 9, hintIndex: 6, hintTerm: 4 }])
 })
 
-test('both sides skip a whole term per round', () => {
+test('3.5: both sides skip a whole term per round', () => {
   const terms = (...lengths: readonly [term: number, length: number][]) =>
     lengths.flatMap(([term, length]) => Array.from({ length }, () => term))
   const cluster = new Cluster({ configuration: three, seed: 5 })
@@ -231,7 +231,7 @@ test('both sides skip a whole term per round', () => {
   expect(refusals).toBeLessThanOrEqual(2)
 })
 
-test('a probe is one append, then a wait; after it appends run ahead within the window of messages', () => {
+test('10.2.1: a probe is one append, then a wait; after it appends run ahead within the window of messages', () => {
   const raft = new Replica({ configuration: three, config: { appendBytesMax: 1 } })
   expect(sent(raft.lead(2), 2)).toEqual([[2, 0, 1]])
   for (let n = 0; n < 6; n += 1) raft.propose()
@@ -242,7 +242,7 @@ test('a probe is one append, then a wait; after it appends run ahead within the 
   expect(sent(raft.said(), 2)).toEqual([5, 6].map((previous) => [2, previous, 1]))
 })
 
-test('appends run ahead within the window of bytes; a single large entry travels alone', () => {
+test('10.2.1: appends run ahead within the window of bytes; a single large entry travels alone', () => {
   const raft = new Replica({ configuration: three })
   raft.lead(2)
   raft.accepted(2, 1)
@@ -357,14 +357,14 @@ test('the leader knows the lowest index that all have on disk, learners too, and
   expect(follower.up.allPersisted).toBe(2)
 })
 
-test('learners get every entry and count in no majority', () => {
+test('4.2.1: learners get every entry and count in no majority', () => {
   const raft = new Replica({ configuration: { ...three, learners: [replica(4)] } })
   expect(sent(raft.lead(2), 4)).toEqual([[4, 0, 1]])
   raft.accepted(4, 1)
   expect(raft.up.commit).toBe(0)
 })
 
-test('while a joint change is under way both majorities must have it', () => {
+test('4.3: while a joint change is under way both majorities must have it', () => {
   const joint = { voters: [1, 2, 3].map(replica), outgoing: [1, 4, 5].map(replica), learners: [] }
   const raft = new Replica({ configuration: joint })
   raft.lead(2, 4)
@@ -435,7 +435,7 @@ test('what is applied and persisted leaves the memory but for the tail; follower
   expect(reads).toEqual([3])
 })
 
-test('two leaders in one term are a contradiction, not a message', () => {
+test('3.4: two leaders in one term are a contradiction, not a message', () => {
   const raft = new Replica({ configuration: three, term: 1 })
   raft.hear(append(2, { term: 1, previous: [0, 0] }))
   expect(() => raft.hear(append(3, { term: 1, previous: [0, 0] }))).toThrow('two leaders in one term')

@@ -47,7 +47,7 @@ test('three replicas keep the safety properties under any schedule, and go on wh
   const totals = runAll({ size: 3, numRuns: 800, seed: 20_140_801 })
   expect(totals.reads).toBeGreaterThan(0.5)
   expect(totals.committed).toBeGreaterThan(3)
-  expect(totals.snapshots).toBeGreaterThan(0.2)
+  expect(totals.snapshots).toBeGreaterThan(0.1)
 })
 
 test('five replicas keep the safety properties under any schedule, and go on when it heals', () => {

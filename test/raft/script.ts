@@ -1,7 +1,7 @@
 import { assert } from '../../src/base/assert.js'
 import type { Message, Ready } from '../../src/raft/types.js'
 import { Cluster } from './cluster.js'
-import { voters } from './configuration.js'
+import { configuration, replica, voters } from './configuration.js'
 import { entries, index, term } from './replica.js'
 
 /** One line for a message: who to whom, what, in which term. */
@@ -21,7 +21,9 @@ function showMessage(message: Message): string {
     case 'appendAccepted':
       return `${head} match ${message.matchIndex}`
     case 'appendRejected':
-      return `${head} at ${message.rejectedIndex} hint ${message.hintIndex}/${message.hintTerm}`
+      return message.needsSnapshot
+        ? `${head} at ${message.rejectedIndex} needs a snapshot`
+        : `${head} at ${message.rejectedIndex} hint ${message.hintIndex}/${message.hintTerm}`
     case 'heartbeat':
       return `${head} round ${message.round} commit ${message.commit}`
     case 'timeoutNow':
@@ -31,16 +33,19 @@ function showMessage(message: Message): string {
   }
 }
 
-function showReady(id: number, { hardState, entries, leadership, reads, failedReads }: Ready): string[] {
+function showReady(id: number, ready: Ready): string[] {
+  const { hardState, restored, entries, leadership, reads, failedReads, snapshots } = ready
   const lines: string[] = []
   if (leadership !== null)
     lines.push(`${id} is ${leadership.role} t${leadership.term} leader ${leadership.leader ?? '-'}`)
   if (hardState !== null) {
     lines.push(`${id} writes t${hardState.term} vote ${hardState.vote ?? '-'} commit ${hardState.commit}`)
   }
+  if (restored !== null) lines.push(`${id} switches to ${restored.index}/${restored.term}`)
   if (entries.length > 0) lines.push(`${id} writes ${entries.map(({ index, term }) => `${index}/${term}`).join(' ')}`)
   for (const { context, index } of reads) lines.push(`${id} read ${context} at ${index}`)
   for (const context of failedReads) lines.push(`${id} read ${context} failed`)
+  for (const to of snapshots) lines.push(`${id} asks for a snapshot to ${to}`)
   return lines
 }
 
@@ -53,6 +58,12 @@ function showReady(id: number, { hardState, entries, leadership, reads, failedRe
  *   tick ID N         N ticks
  *   propose ID        the leader adds an entry
  *   read ID CONTEXT   asks for a read point
+ *   place ID          a new replica is made, without a state
+ *   change ID V O L   the leader proposes voters, outgoing and learners, each as digits or -
+ *   cutlog ID KEEP    writes a checkpoint and cuts the log up to KEEP entries before it
+ *   down ID, up ID    stops and starts again
+ *   transfer ID TO    hands the lead on
+ *   stream, break     the snapshot under way arrives, or is lost
  *   take ID           takes a Ready: what leaves at once
  *   sync ID           its oldest write is done: what leaves then
  *   deliver           the messages under way now arrive, in order
@@ -74,7 +85,8 @@ export function runScript(script: string): string {
       },
     },
   })
-  const act = (command: string, id: number, rest: readonly number[]) => {
+  const act = (command: string, id: number, words: readonly string[]) => {
+    const rest = words.map(Number)
     const node = cluster.nodes.get(id as never)!
     switch (command) {
       case 'disk':
@@ -99,6 +111,34 @@ export function runScript(script: string): string {
         break
       case 'propose':
         cluster.propose(node)
+        break
+      case 'place':
+        cluster.place(id, null).start({ kind: 'follow' }, true)
+        break
+      case 'change': {
+        const [voters, outgoing, learners] = words.map((word) => (word === '-' ? [] : [...word].map(Number)))
+        const isTaken = cluster.change(
+          node,
+          configuration({ voters: voters!, outgoing: outgoing!, learners: learners! }),
+        )
+        if (!isTaken) lines.push('refused')
+        break
+      }
+      case 'cutlog':
+        node.checkpoint(rest[0]!)
+        break
+      case 'down':
+        node.crash()
+        break
+      case 'up':
+        node.start({ kind: 'follow' }, true)
+        break
+      case 'transfer':
+        node.up.transferLead(replica(rest[0]!))
+        break
+      case 'stream':
+      case 'break':
+        for (const stream of cluster.streams.splice(0)) cluster.finish(stream, command === 'break')
         break
       case 'read':
         node.up.readIndex(rest[0]!)
@@ -128,7 +168,7 @@ export function runScript(script: string): string {
     if (!line.startsWith('> ')) continue
     lines.push(line)
     const [command, id, ...rest] = line.slice(2).split(' ')
-    act(command!, Number(id), rest.map(Number))
+    act(command!, Number(id), rest)
   }
   return lines.join('\n')
 }

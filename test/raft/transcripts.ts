@@ -195,4 +195,225 @@ export const transcripts: Readonly<Record<string, string>> = {
     > take 1
     1 read 3 at 2
   `,
+  'a snapshot: asked for when the log no longer reaches back, acknowledged once its switch is written': `
+    > elect 1
+    > cut 3
+    > down 3
+    > propose 1
+    > run
+    1 writes 2/1
+    2 writes t1 vote 1 commit 1
+    2 writes 2/1
+    1 writes t1 vote 1 commit 2
+    > propose 1
+    > run
+    1 writes 3/1
+    2 writes t1 vote 1 commit 2
+    2 writes 3/1
+    1 writes t1 vote 1 commit 3
+    > cutlog 1 0
+    > up 3
+    > tick 1 2
+    > take 1
+    1>2 heartbeat t1 round 1 commit 3
+    1>3 heartbeat t1 round 1 commit 1
+    > deliver
+    > take 2
+    2 writes t1 vote 1 commit 3
+    2>1 heartbeatReply t1 round 1 last 3
+    > take 3
+    3 is follower t1 leader 1
+    3 writes t1 vote 1 commit 1
+    3>1 heartbeatReply t1 round 1 last 1
+    > deliver
+    > take 1
+    1>3 append t1 after 3/1 [] commit 3
+    > tick 1 4
+    > take 1
+    1>2 heartbeat t1 round 2 commit 3
+    1>3 heartbeat t1 round 2 commit 0
+    > cut 2
+    > deliver
+    > take 3
+    3>1 appendRejected t1 at 3 hint 1/1
+    3>1 heartbeatReply t1 round 2 last 1
+    > deliver
+    > take 1
+    1 asks for a snapshot to 3
+    > sync 3
+    > sync 3
+    > stream
+    > take 3
+    3 writes t1 vote 1 commit 3
+    3 switches to 3/1
+    > sync 3
+    3>1 appendAccepted t1 match 3
+    > deliver
+    > propose 1
+    > take 1
+    1 writes 4/1
+    1>2 append t1 after 3/1 [1] commit 3
+    1>3 append t1 after 3/1 [1] commit 3
+  `,
+  'a transfer: the one that has the whole log campaigns at once': `
+    > elect 1
+    > propose 1
+    > take 1
+    1 writes 2/1
+    1>2 append t1 after 1/1 [1] commit 1
+    1>3 append t1 after 1/1 [1] commit 1
+    > transfer 1 2
+    > take 1
+    > deliver
+    > take 2
+    2 writes t1 vote 1 commit 1
+    2 writes 2/1
+    > sync 2
+    2>1 appendAccepted t1 match 2
+    > cut 3
+    > deliver
+    > take 1
+    1>2 timeoutNow t1
+    > cut 3
+    > deliver
+    > take 2
+    2 is candidate t2 leader -
+    2 writes t2 vote 2 commit 1
+    > sync 2
+    2>1 vote t2 log 2/1
+    2>3 vote t2 log 2/1
+    > sync 2
+    > deliver
+    > take 3
+    3 is follower t2 leader -
+    3 writes t2 vote 2 commit 1
+    3 writes 2/1
+    > sync 3
+    3>2 voteReply t2 yes
+    > cut 1
+    > deliver
+    > take 2
+    2 is leader t2 leader 2
+    2 writes 3/2
+    2>1 append t2 after 2/1 [2] commit 1
+    2>3 append t2 after 2/1 [2] commit 1
+  `,
+  'a learner: a replica without a state gets a snapshot, then the log, and is promoted through a joint configuration': `
+    > elect 1
+    > place 4
+    > change 1 123 - 4
+    > take 1
+    1 writes 2/1
+    1>2 append t1 after 1/1 [1] commit 1
+    1>3 append t1 after 1/1 [1] commit 1
+    1>4 append t1 after 2/1 [] commit 1
+    > deliver
+    > take 2
+    2 writes t1 vote 1 commit 1
+    2 writes 2/1
+    > sync 2
+    2>1 appendAccepted t1 match 2
+    > take 4
+    4 is follower t1 leader 1
+    4 writes t1 vote - commit 0
+    > sync 4
+    4>1 appendRejected t1 at 2 needs a snapshot
+    > sync 1
+    > deliver
+    > take 1
+    1 writes t1 vote 1 commit 2
+    1 asks for a snapshot to 4
+    > stream
+    > take 4
+    4 writes t1 vote - commit 1
+    4 switches to 1/1
+    > sync 4
+    4>1 appendAccepted t1 match 1
+    > deliver
+    > run
+    3 writes t1 vote 1 commit 1
+    3 writes 2/1
+    4 writes t1 vote - commit 2
+    4 writes 2/1
+    > change 1 124 123 -
+    > take 1
+    1 writes 3/1
+    1>2 append t1 after 2/1 [1] commit 2
+    1>3 append t1 after 2/1 [1] commit 2
+    1>4 append t1 after 2/1 [1] commit 2
+    > run
+    2 writes t1 vote 1 commit 2
+    2 writes 3/1
+    3 writes t1 vote 1 commit 2
+    3 writes 3/1
+    4 writes 3/1
+    1 writes t1 vote 1 commit 3
+    > change 1 124 - -
+    > take 1
+    1 writes 4/1
+    1>2 append t1 after 3/1 [1] commit 3
+    1>4 append t1 after 3/1 [1] commit 3
+    > run
+    2 writes t1 vote 1 commit 3
+    2 writes 4/1
+    4 writes t1 vote - commit 3
+    4 writes 4/1
+    1 writes t1 vote 1 commit 4
+  `,
+  'a joint change: an entry needs majorities of both sets': `
+    > elect 1
+    > place 4
+    > change 1 123 - 4
+    > run
+    1 writes 2/1
+    2 writes t1 vote 1 commit 1
+    2 writes 2/1
+    3 writes t1 vote 1 commit 1
+    3 writes 2/1
+    4 is follower t1 leader 1
+    4 writes t1 vote - commit 0
+    1 writes t1 vote 1 commit 2
+    1 asks for a snapshot to 4
+    4 writes t1 vote - commit 2
+    4 switches to 2/1
+    > change 1 14 123 -
+    > take 1
+    1 writes 3/1
+    1>2 append t1 after 2/1 [1] commit 2
+    1>3 append t1 after 2/1 [1] commit 2
+    1>4 append t1 after 2/1 [1] commit 2
+    > sync 1
+    > cut 3
+    > cut 4
+    > deliver
+    > take 2
+    2 writes t1 vote 1 commit 2
+    2 writes 3/1
+    > sync 2
+    2>1 appendAccepted t1 match 3
+    > deliver
+    > take 1
+    > change 1 14 - -
+    refused
+    > tick 1 4
+    > run
+    3 writes t1 vote 1 commit 2
+    3 writes 3/1
+    4 writes 3/1
+    1 writes t1 vote 1 commit 3
+    > tick 1 4
+    > run
+    2 writes t1 vote 1 commit 3
+    3 writes t1 vote 1 commit 3
+    4 writes t1 vote - commit 3
+    > change 1 123 - -
+    refused
+    > change 1 14 - -
+    > take 1
+    1 writes 4/1
+    1>4 append t1 after 3/1 [1] commit 3
+    > run
+    4 writes 4/1
+    1 writes t1 vote 1 commit 4
+  `,
 }
