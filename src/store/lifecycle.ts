@@ -114,6 +114,7 @@ export class Lifecycle {
     this.#parts.replicas.delete(range)
     replica.remove()
     this.#parts.onStateGone(replica)
+    this.#switches.get(replica)?.done(false)
     this.#switches.delete(replica)
     const lowest = (id + 1) as ReplicaId
     this.#lowest.set(range, lowest)

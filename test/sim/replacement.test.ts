@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { RangeId } from '../../src/base/ids.js'
 import { SimCluster, type SimClusterOptions } from '../../src/testing/cluster.js'
+import { Client, split } from '../store/requests.js'
 
 const DATA = 2
 
@@ -251,23 +252,30 @@ describe('a voter that was removed', () => {
   })
 })
 
-describe('a node that drains', () => {
-  it('hands on every lead within a moment, and takes none back', async () => {
-    const cluster = await started({ seed: 'drain' })
-    await fill(cluster, 'a', 20)
+describe('a tombstone', () => {
+  it("comes behind a checkpoint of what was cut off: a split's child outlives the log of its parent", async () => {
+    const cluster = await started({ seed: 'child' })
+    await fill(cluster, 'k', 20)
     const leader = cluster.leaderOf(DATA)!
+    const out = leader === 3 ? 2 : 3
     const store = cluster.node(leader).store!
-    let drained = false
-    store.drain(() => {
-      drained = true
-    })
-    const before = cluster.nowMs
-    expect(await cluster.runWhile(() => !drained, 6_000)).toBe(true)
-    expect(cluster.nowMs - before).toBeLessThan(500)
-    expect([...store.replicas].some(({ leads }) => leads)).toBe(false)
-    expect(await cluster.runWhile(() => cluster.leaderOf(DATA) === null, 200)).toBe(true)
-    await cluster.runFor(5_000)
-    expect([...store.replicas].some(({ leads }) => leads)).toBe(false)
+    const parent = store.replica(DATA as RangeId)!
+    const client = new Client()
+    store.submit([split('k15')], client)
+    expect(await cluster.runWhile(() => [...store.replicas].length < 3, 5_000)).toBe(true)
+    const child = [...store.replicas].at(-1)!.range
+    const { replicas, nextReplica } = parent.descriptor
+    const joint = replicas.map((each) => (each.node === out ? ({ ...each, role: 'outgoing' } as const) : each))
+    expect(await cluster.runWhile(() => !parent.proposeReplicas({ replicas: joint, nextReplica }), 5_000)).toBe(true)
+    const at = cluster.node(out)
+    expect(await cluster.runWhile(() => at.store!.replica(DATA as RangeId) !== undefined, 5_000)).toBe(true)
+    await cluster.runFor(200)
+    cluster.crash(out)
+    cluster.restart(out)
+    await cluster.runWhile(() => !at.serves, 1_000)
+    await cluster.runFor(500)
+    expect(at.store!.replica(DATA as RangeId)).toBeUndefined()
+    expect(at.store!.replica(child)).toMatchObject({ id: out, hasState: true })
     expect(cluster.violations).toEqual([])
   })
 })

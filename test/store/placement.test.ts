@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest'
+import type { Descriptor } from '../../src/base/descriptor.js'
+import type { Generation, NodeId, RangeId, ReplicaId } from '../../src/base/ids.js'
+import { overlaps } from '../../src/base/span.js'
+import type { Message } from '../../src/raft/types.js'
+import { Placement } from '../../src/store/membership/placement.js'
+import type { PeerMessage } from '../../src/store/ports.js'
+import type { Replica } from '../../src/store/replica.js'
+import { SeededRandom } from '../../src/testing/random.js'
+import { k } from './requests.js'
+
+const range = 2 as RangeId
+const leader = 1 as NodeId
+const id = (replica: number) => replica as ReplicaId
+
+const descriptor: Descriptor = {
+  range,
+  span: { start: k('a'), end: k('m') },
+  generation: 1 as Generation,
+  epoch: 3,
+  replicas: [],
+  nextReplica: id(9),
+}
+
+function replicaOf(of: number, parts: { id: number; hasState: boolean; from?: string; to?: string }): Replica {
+  const span = { start: k(parts.from ?? 'a'), end: k(parts.to ?? 'm') }
+  const fake = { range: of, ...parts, overlaps: (other: Descriptor['span']) => overlaps(span, other) }
+  return fake as unknown as Replica
+}
+
+function node(lowest = 0) {
+  const replicas = new Map<RangeId, Replica>()
+  const sent: PeerMessage[] = []
+  const created: number[] = []
+  const discarded: Replica[] = []
+  const placement = new Placement({
+    replicas,
+    random: new SeededRandom(1),
+    lowestAllowed: () => id(lowest),
+    create: (_, replica) => created.push(replica),
+    discard: (replica) => discarded.push(replica),
+    send: (_, message) => sent.push(message),
+  })
+  const append = (to: number, type: Message['type'] = 'append') =>
+    placement.unknown(leader, { type, range, to } as unknown as Message)
+  const place = (replica: number, nonce: number | null) =>
+    placement.place(leader, { type: 'place', replica: id(replica), descriptor, nonce })
+  const nonce = () => sent.flatMap((message) => (message.type === 'vacant' ? [message.nonce] : [])).at(-1)!
+  return { replicas, sent, created, discarded, append, place, nonce }
+}
+
+describe('a node that is asked for a replica it has not got', () => {
+  it('says so to a leader, and to nobody who asks for votes', () => {
+    const { append, sent } = node()
+    append(1, 'vote')
+    append(1, 'preVote')
+    expect(sent).toEqual([])
+    append(1)
+    append(1, 'heartbeat')
+    expect(sent).toEqual(new Array(2).fill({ type: 'absent', range, replica: 1 }))
+  })
+
+  it('says nothing below its tombstone, nor makes anything', () => {
+    const { append, place, sent, created } = node(5)
+    append(4)
+    place(4, null)
+    expect([sent, created]).toEqual([[], []])
+  })
+
+  it('makes one for the nonce that it gave, once: a late or doubled place brings nothing back', () => {
+    const { place, nonce, created } = node()
+    place(4, 12_345)
+    place(4, null)
+    expect(created).toEqual([])
+    const given = nonce()
+    place(4, given)
+    place(4, given)
+    expect(created).toEqual([4])
+    expect(nonce()).not.toBe(given)
+  })
+
+  it('is silent while another range lies there: a split ahead of it may make the replica', () => {
+    const { place, replicas, sent } = node()
+    replicas.set(7 as RangeId, replicaOf(7, { id: 1, hasState: true, from: 'l', to: 'z' }))
+    place(4, null)
+    expect(sent).toEqual([])
+    replicas.set(7 as RangeId, replicaOf(7, { id: 1, hasState: true, from: 'm', to: 'z' }))
+    place(4, null)
+    expect(sent).toHaveLength(1)
+  })
+
+  it('lets go of an empty one for a later id, never of one with a state, nor for an earlier id', () => {
+    const { append, replicas, discarded, sent } = node()
+    replicas.set(range, replicaOf(range, { id: 4, hasState: true }))
+    append(5)
+    replicas.set(range, replicaOf(range, { id: 4, hasState: false }))
+    append(3)
+    expect([discarded, sent]).toEqual([[], []])
+    append(5)
+    expect(discarded).toHaveLength(1)
+    expect(sent).toEqual([{ type: 'absent', range, replica: 5 }])
+  })
+})

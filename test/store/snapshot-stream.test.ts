@@ -1,0 +1,330 @@
+import { describe, expect, it } from 'vitest'
+import type { LogIndex, NodeId, RangeId, ReplicaId, StorageId, Term } from '../../src/base/ids.js'
+import { limits } from '../../src/base/limits.js'
+import { silentLogger } from '../../src/base/ports.js'
+import type { StateRecord } from '../../src/kv/types.js'
+import type { StateChunk, StateStore } from '../../src/storage/types.js'
+import type { PeerMessage, SnapshotChunkMessage, SnapshotOfferMessage } from '../../src/store/ports.js'
+import type { Replica } from '../../src/store/replica.js'
+import { SnapshotReceiver } from '../../src/store/snapshots/receiver.js'
+import { SnapshotSender } from '../../src/store/snapshots/sender.js'
+import { k, v } from './requests.js'
+
+const range = 2 as RangeId
+const [leader, learner] = [1 as ReplicaId, 4 as ReplicaId]
+const [from, to] = [1 as NodeId, 3 as NodeId]
+const storage = 5 as StorageId
+
+const records = Array.from(
+  { length: 10 },
+  (_, at): StateRecord => ({ key: k(`k${at}`), version: v(at + 1), codec: 'bytes', value: Uint8Array.of(at) }),
+)
+
+/** Gives three records per page; keeps every answer until it is let go, if told to. */
+class FakeState {
+  reads = 0
+  held = 0
+  isDamaged = false
+
+  hold() {
+    this.held++
+    return () => {
+      this.held--
+    }
+  }
+
+  readSnapshot(
+    page: { after: { key: string } | null },
+    done: (records: readonly StateRecord[] | null, more: boolean) => void,
+  ) {
+    this.reads++
+    const start = page.after === null ? 0 : records.findIndex(({ key }) => key === page.after!.key) + 1
+    if (this.isDamaged) done(null, false)
+    else done(records.slice(start, start + 3), start + 3 < records.length)
+  }
+
+  readJournal(_page: unknown, done: (records: readonly never[], more: boolean) => void) {
+    done([], false)
+  }
+}
+
+const bookkeeping = {
+  descriptor: { range, span: { start: k('a'), end: k('z') }, replicas: [] },
+  clock: v(10),
+  sessionFloor: v(0),
+  lineage: [],
+}
+
+function sending(bytesPerSecond = 1e9) {
+  const state = new FakeState()
+  const sent: PeerMessage[] = []
+  const results: (number | null)[] = []
+  let nowMs = 0
+  const replica = {
+    range,
+    id: leader,
+    hasState: true,
+    applied: 7,
+    appliedTerm: 2,
+    machine: { bookkeeping },
+    storages: [{ span: bookkeeping.descriptor.span, storage: 1 }],
+    nodeOf: () => to,
+    takeTicks: () => {},
+    raft: {
+      term: 3,
+      status: () => ({ progress: [] }),
+      snapshotSent: (_: ReplicaId, done: { index: LogIndex } | null) => results.push(done?.index ?? null),
+    },
+  } as unknown as Replica
+  const sender = new SnapshotSender({
+    state: state as unknown as StateStore,
+    encodeChunk: (chunk) => Uint8Array.from(Buffer.from(JSON.stringify(chunk.records.map(({ key }) => key)))),
+    send: (_, message) => sent.push(message),
+    monotonicMs: () => nowMs,
+    touch: () => {},
+    logger: silentLogger,
+    chunkBytes: 1_000,
+    bytesPerSecond,
+  })
+  const pull = (sequence: number, id = 1) =>
+    sender.pulled(to, { type: 'snapshotPull', range, from: learner, to: leader, id, sequence })
+  const chunks = () => sent.filter((message): message is SnapshotChunkMessage => message.type === 'snapshotChunk')
+  const pass = (ms: number) => {
+    nowMs += ms
+    sender.look()
+  }
+  return { state, sent, results, replica, sender, pull, chunks, pass }
+}
+
+describe('a snapshot on its way out', () => {
+  it('is read only as it is pulled, chunk by chunk, and done once the chunk behind the last is asked for', () => {
+    const { sender, replica, state, pull, chunks, results } = sending()
+    sender.start(replica, learner)
+    expect(state.reads).toBe(0)
+    for (let sequence = 1; sequence <= 5; sequence++) pull(sequence)
+    expect(chunks().map(({ sequence, last }) => [sequence, last])).toEqual([
+      [1, false],
+      [2, false],
+      [3, false],
+      [4, false],
+      // The journal, which holds nothing.
+      [5, true],
+    ])
+    expect(chunks().flatMap(({ bytes }) => JSON.parse(Buffer.from(bytes).toString()))).toEqual(
+      records.map(({ key }) => key),
+    )
+    expect([results, state.held]).toEqual([[], 1])
+    pull(6)
+    expect([results, state.held, sender.open]).toEqual([[7], 0, 0])
+  })
+
+  it('a chunk that got lost comes again, the same; one ahead or long past does not', () => {
+    const { sender, replica, pull, chunks } = sending()
+    sender.start(replica, learner)
+    pull(1)
+    pull(2)
+    pull(2)
+    expect(chunks()[2]).toEqual(chunks()[1])
+    pull(1)
+    pull(4)
+    expect(chunks()).toHaveLength(3)
+  })
+
+  it('waits for the rate of all snapshots together', () => {
+    const { sender, replica, pull, chunks, pass } = sending(40)
+    sender.start(replica, learner)
+    for (let sequence = 1; sequence <= 3; sequence++) pull(sequence)
+    expect(chunks().length).toBeLessThan(3)
+    pass(5_000)
+    pull(3)
+    pass(5_000)
+    expect(chunks().length).toBe(3)
+  })
+
+  it('is offered again while nobody answers, and given up when neither end moves it', () => {
+    const { sender, replica, sent, results, state, pass } = sending()
+    sender.start(replica, learner)
+    pass(1_000)
+    expect(sent.filter(({ type }) => type === 'snapshotOffer')).toHaveLength(2)
+    pass(limits.snapshotIdleMs)
+    expect([results, state.held]).toEqual([[null], 0])
+  })
+
+  it('is one of few: what is asked for beyond is refused to the core, which asks again', () => {
+    const { sender, replica, results } = sending()
+    for (let at = 0; at < limits.snapshotsOutMax + 1; at++) sender.start(replica, learner)
+    expect([sender.open, results]).toEqual([limits.snapshotsOutMax, [null]])
+  })
+
+  it('ends where its state is damaged, and where its replica goes: nothing read of it leaves then', () => {
+    const { sender, replica, state, pull, chunks, results } = sending()
+    sender.start(replica, learner)
+    state.isDamaged = true
+    pull(1)
+    sender.start(replica, learner)
+    sender.drop(replica)
+    expect([chunks(), results]).toEqual([[], [null, null]])
+  })
+
+  it('is refused to who asks for one that is not there', () => {
+    const { pull, sent } = sending()
+    pull(1, 99)
+    expect(sent).toMatchObject([{ type: 'snapshotRefused', id: 99 }])
+  })
+})
+
+function receiving() {
+  const sent: PeerMessage[] = []
+  const ingested: StateChunk[] = []
+  const dropped: StorageId[] = []
+  const installs: ((installed: boolean) => void)[] = []
+  const allocations: (() => void)[] = []
+  let ingest: (() => void)[] = []
+  let nowMs = 0
+  let other: Replica | null = null
+  const replica = { range, id: learner, hasState: false, applied: 0 } as unknown as Replica
+  const replicas = new Map([[range, replica]])
+  const receiver = new SnapshotReceiver({
+    replicas,
+    state: {
+      ingest: (chunk, done) => {
+        ingested.push(chunk)
+        ingest.push(done)
+      },
+      dropStorage: (id) => dropped.push(id),
+    },
+    decodeChunk: (bytes) => (bytes.length === 0 ? null : { records: [], journals: [] }),
+    allocateStorage: (done) => allocations.push(() => done(storage)),
+    overlapping: () => other,
+    install: (_, __, ___, done) => installs.push(done),
+    send: (_, message) => sent.push(message),
+    monotonicMs: () => nowMs,
+    touch: () => {},
+    logger: silentLogger,
+  })
+  const offer = (parts: Partial<SnapshotOfferMessage> = {}) =>
+    receiver.offered(from, {
+      type: 'snapshotOffer',
+      range,
+      from: leader,
+      to: learner,
+      id: 1,
+      term: 3 as Term,
+      index: 7 as LogIndex,
+      entryTerm: 2 as Term,
+      timestamp: v(10),
+      bookkeeping,
+      bytesHint: 0,
+      ...parts,
+    } as unknown as SnapshotOfferMessage)
+  const chunk = (sequence: number, last = false, bytes = Uint8Array.of(1)) =>
+    receiver.chunk(from, { type: 'snapshotChunk', range, from: leader, to: learner, id: 1, sequence, last, bytes })
+  const written = () => {
+    const done = ingest
+    ingest = []
+    for (const each of done) each()
+  }
+  const pulls = () => sent.flatMap((message) => (message.type === 'snapshotPull' ? [message.sequence] : []))
+  const refusals = () => sent.filter(({ type }) => type === 'snapshotRefused').length
+  const pass = (ms: number) => {
+    nowMs += ms
+    receiver.look()
+  }
+  const allocated = () => {
+    for (const each of allocations.splice(0)) each()
+  }
+  const overlap = (by: Replica | null) => {
+    other = by
+  }
+  return {
+    receiver,
+    replica,
+    replicas,
+    ingested,
+    dropped,
+    installs,
+    offer,
+    chunk,
+    written,
+    pulls,
+    refusals,
+    pass,
+    allocated,
+    overlap,
+  }
+}
+
+describe('a snapshot on its way in', () => {
+  it('pulls nothing before its storage id is durable in our log, and the next chunk only when the last is written', () => {
+    const { offer, allocated, chunk, written, pulls, ingested, installs } = receiving()
+    offer()
+    expect(pulls()).toEqual([])
+    allocated()
+    chunk(1)
+    chunk(1)
+    chunk(2)
+    expect([pulls(), ingested.length]).toEqual([[1], 1])
+    written()
+    chunk(2, true)
+    expect([pulls(), installs.length]).toEqual([[1, 2], 0])
+    written()
+    expect(installs).toHaveLength(1)
+    // Whoever asks for more than there is has made all of it durable.
+    expect(pulls()).toEqual([1, 2])
+    installs[0]!(true)
+    expect(pulls()).toEqual([1, 2, 3])
+  })
+
+  it('leaves nothing behind where it is given up: by silence, by the sender, or because it can not be installed', () => {
+    const silent = receiving()
+    silent.offer()
+    silent.allocated()
+    silent.pass(limits.snapshotIdleMs + 1)
+    expect(silent.dropped).toEqual([storage])
+
+    const ended = receiving()
+    ended.offer()
+    ended.allocated()
+    ended.chunk(1)
+    const refusal = { type: 'snapshotRefused', range, from: leader, to: learner, id: 1, reason: '' } as const
+    ended.receiver.refused(from, refusal)
+    expect(ended.dropped).toEqual([])
+    ended.written()
+    expect(ended.dropped).toEqual([storage])
+
+    const overtaken = receiving()
+    overtaken.offer()
+    overtaken.allocated()
+    overtaken.chunk(1, true)
+    overtaken.written()
+    overtaken.installs[0]!(false)
+    expect([overtaken.dropped, overtaken.refusals(), overtaken.receiver.open]).toEqual([[storage], 1, 0])
+  })
+
+  it('asks again for a chunk that does not come or comes damaged', () => {
+    const { offer, allocated, chunk, pulls, pass, ingested } = receiving()
+    offer()
+    allocated()
+    chunk(1, false, new Uint8Array(0))
+    pass(1_000)
+    expect([pulls(), ingested]).toEqual([[1, 1], []])
+  })
+
+  it('is refused for a replica that is not here or has as much, over the span of another, and beyond a few at once', () => {
+    const { offer, replica, replicas, refusals, overlap, receiver } = receiving()
+    offer({ to: 5 as ReplicaId })
+    offer({ range: 9 as RangeId })
+    overlap({ range: 8 } as unknown as Replica)
+    offer()
+    overlap(null)
+    Object.assign(replica, { hasState: true, applied: 7 })
+    offer()
+    expect([refusals(), receiver.open]).toEqual([4, 0])
+    for (let at = 0; at < limits.snapshotsInMax + 1; at++) {
+      const other = (10 + at) as RangeId
+      replicas.set(other, { range: other, id: learner, hasState: false, applied: 0 } as unknown as Replica)
+      offer({ range: other, id: at })
+    }
+    expect([refusals(), receiver.open]).toEqual([5, limits.snapshotsInMax])
+  })
+})
