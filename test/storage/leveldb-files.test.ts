@@ -1,8 +1,8 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Key, RangeId, StorageId, Version } from '../../src/base/ids.js'
 import { crc32c } from '../../src/storage/leveldb/crc32c.js'
 import { readManifest } from '../../src/storage/leveldb/manifest.js'
@@ -214,6 +214,56 @@ describe('the files of a state database', () => {
     await db.close()
   })
 
+  test('while it is opened again it counts as busy, so that no delete is begun', async () => {
+    const { db } = await opened(directory, { marker })
+    let isOpen = false
+    const reopening = new Promise((resolve) => db.reopen(resolve)).finally(() => {
+      isOpen = true
+    })
+    const busy: boolean[] = []
+    while (!isOpen) {
+      busy.push(db.isBusy)
+      await new Promise(setImmediate)
+    }
+    expect(await reopening).toBeNull()
+    expect(busy).toContain(true)
+    expect(db.isBusy).toBe(false)
+    await db.close()
+  })
+
+  test('syncs that fail, however many, leave the marker of the last one that did not', async () => {
+    let fails = false
+    const syncer = {
+      syncData: (path: string) => (fails ? Promise.reject(new Error('EIO')) : realSyncer.syncData(path)),
+      syncDirectory: realSyncer.syncDirectory,
+    }
+    const options = { disk: DISK, suspect: true, nextStorage: 4 as StorageId, syncer }
+    const { db } = await openStateDb(directory, { ...options, marker })
+    const last = await synced(db)
+    fails = true
+    for (let i = 0; i < 20; i++) await expect(synced(db)).rejects.toThrow('syncing')
+    const { key } = put(3 as StorageId, 0)
+    expect(await new Promise((resolve) => db.remove([key], resolve))).toBeNull()
+    await db.close()
+    const again = await openStateDb(directory, { ...options, syncer: realSyncer, marker: last })
+    expect(again.verdict).toEqual({ kind: 'whole' })
+    await again.db.close()
+  })
+
+  test('a new one is durable in the directory it is made in before anything in it counts', async () => {
+    const synced: string[] = []
+    const syncDirectory = (path: string): Promise<void> => {
+      synced.push(path)
+      return realSyncer.syncDirectory(path)
+    }
+    const at = join(root, 'new', 'state')
+    const syncer = { syncData: realSyncer.syncData, syncDirectory }
+    await mkdir(join(root, 'new'))
+    const { db } = await openStateDb(at, { disk: DISK, marker: 0, suspect: false, nextStorage: 1 as StorageId, syncer })
+    expect(synced[0]).toBe(join(root, 'new'))
+    await db.close()
+  })
+
   test('the scrub finds damage that appears while the database is open, once, and puts it on record', async () => {
     const { db } = await opened(directory, { marker })
     const { tables } = (await readManifest(directory))!
@@ -226,10 +276,20 @@ describe('the files of a state database', () => {
     const bytes = await readFile(path)
     bytes[bytes.length >>> 1]! ^= 1
     await writeFile(path, bytes)
-    const scrub = new Scrub({ directory, walked: [], highest: () => 3, onDamage: db.onDamage })
+    let reports = 0
+    const onDamage = (damage: StateDamage): void => {
+      reports++
+      db.onDamage(damage)
+    }
+    const scrub = new Scrub({ directory, walked: [], highest: () => 3, onDamage })
     for (let i = 0; i < 99; i++) await scrub.tick()
     expect(scrub.status).toMatchObject({ unwalked: 0, damagedTables: 1 })
     expect((await told).storages).toContain(victim.smallest[3]!)
+    // Told again it would cost what was fetched anew since.
+    vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 7 * 60 * 60 * 1_000)
+    for (let i = 0; i < 99; i++) await scrub.tick()
+    vi.restoreAllMocks()
+    expect(reports).toBe(1)
     await db.close()
     const { db: again, verdict } = await opened(directory, { marker })
     expect(verdict.kind).not.toBe('whole')

@@ -347,6 +347,24 @@ describe('the state store', () => {
     },
   )
 
+  test('damage that may lie in any journal is told by range, and gone from the record once each is healed', () => {
+    const told: StateDamage[] = []
+    store = openWith(db, { clock: steps.clock, onDamage: (found) => told.push(found) })
+    store.write(batchOf('a', 1, 'x'), 0)
+    store.readJournal({ range: 12 as RangeId, from: 0 as Version, to: 9 as Version, bytesMax: 999 }, () => {})
+    steps.runAll()
+    db.onDamage({ what: 'table 5', storages: [storage], journals: 'all' })
+    steps.runAll()
+    expect(told).toEqual([{ what: 'table 5', storages: [storage], journals: [RANGE, 12] }])
+    const reopened = () => (db.inner as MemoryStateDb).open({ disk: 'd', marker: 0 })
+    expect(reopened()).toMatchObject({ kind: 'damaged', damage: { storages: [storage], journals: [RANGE, 12] } })
+    store.dropStorage(storage)
+    store.healedJournal(RANGE)
+    store.healedJournal(12 as RangeId)
+    steps.runAll()
+    expect(reopened()).toEqual({ kind: 'whole' })
+  })
+
   test('a record of an unknown format stops the node by name', () => {
     const unknown = Buffer.from('01020000cafe', 'hex')
     store.write(batchOf('a', 1, 'x'), 0)

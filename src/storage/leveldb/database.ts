@@ -49,6 +49,8 @@ export class LevelDb implements StateDb {
   #level: Level
   #markers: number[]
   #marker: number
+  /** To the newest sync, done or not. */
+  #markerGiven: number
   /** A key of the last batch done. */
   #lastDone: Uint8Array | null = null
   #highest: number
@@ -65,6 +67,7 @@ export class LevelDb implements StateDb {
     this.#level = parts.level
     this.#markers = markers
     this.#marker = Math.max(markers.at(-1) ?? 0, parts.marker)
+    this.#markerGiven = this.#marker
     this.#highest = parts.highest
     this.#scrub = new Scrub({
       directory: parts.directory,
@@ -80,6 +83,8 @@ export class LevelDb implements StateDb {
   }
 
   get isBusy(): boolean {
+    // Being opened again: it can't be asked.
+    if (this.#level.status !== 'open') return true
     return Number(this.#level.getProperty('leveldb.num-files-at-level0')) >= BUSY_TABLES
   }
 
@@ -123,11 +128,12 @@ export class LevelDb implements StateDb {
   }
 
   sync(done: (error: Error | null, marker: number) => void): void {
-    const marker = Math.max(this.#markers.at(-1) ?? 0, this.#marker) + 1
-    this.#markers.push(marker)
+    const marker = ++this.#markerGiven
     settle(
       this.#sync(marker),
       () => {
+        // Not before: a sync that failed, however often, must not make the marker go that our log names.
+        this.#markers.push(marker)
         this.#marker = marker
         done(null, marker)
       },

@@ -62,7 +62,9 @@ class Opening {
   async open(): Promise<OpenedStateDb | string> {
     const directory = this.#directory
     const { marker, suspect, nextStorage } = this.#options
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    const made = await mkdir(directory, { recursive: true, mode: 0o700 })
+    // Else a power cut may take it with all that was synced inside.
+    if (made !== undefined) await this.#syncer.syncDirectory(dirname(directory))
     const damageFile = await DamageFile.open(directory)
     const { damage } = damageFile
     if (damage !== null && (damage.storages === 'all' || damage.journals === 'all')) return damage.what

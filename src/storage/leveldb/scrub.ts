@@ -12,7 +12,7 @@ const AGAIN_AFTER_MS = 6 * 60 * 60 * 1_000
 
 /**
  * Walks each table once soon after it appears, and again every six hours: at most four tables (of 2 MiB) a second, on the event loop, in
- * slices of about two milliseconds.
+ * slices of about two milliseconds. A damaged one is told once: its files never change, and what was fetched anew since is not in it.
  */
 export class Scrub {
   readonly #directory: string
@@ -21,7 +21,7 @@ export class Scrub {
   /** When each live table was walked last, in ms of the monotonic clock; those that were not come first. */
   readonly #walkedAt = new Map<number, number>()
   #manifest: Manifest | null = null
-  #damagedTables = new Set<number>()
+  readonly #damagedTables = new Set<number>()
   #timer: NodeJS.Timeout | null = null
   #running: Promise<void> = Promise.resolve()
   #closed = false
@@ -86,7 +86,7 @@ export class Scrub {
     const again = performance.now() - AGAIN_AFTER_MS
     const due = (this.#manifest?.tables ?? [])
       .map(({ number }) => ({ number, at: this.#walkedAt.get(number) ?? Number.NEGATIVE_INFINITY }))
-      .filter(({ at }) => at < again)
+      .filter(({ number, at }) => at < again && !this.#damagedTables.has(number))
     return due
       .sort((a, b) => a.at - b.at || b.number - a.number)
       .slice(0, TABLES_PER_TICK)

@@ -1,5 +1,6 @@
 import { assert } from '../../base/assert.js'
 import { HoldfastError } from '../../base/errors.js'
+import type { LogFile } from '../types.js'
 import { LogForgot } from './forgot.js'
 import { BATCH_BYTES_MIN, BLOCK_BYTES } from './layout.js'
 import { LogContents } from './ranges.js'
@@ -45,12 +46,19 @@ export async function recover(options: LogOptions): Promise<Recovery> {
   const sequences = names.map(segmentSequence).filter((sequence) => sequence !== null)
   sequences.sort((a, b) => a - b)
   const scan = new LogScan(options.logger)
-  for (const sequence of sequences) {
-    const path = segmentPath(sequence)
-    const file = await files.openLogFile(path)
-    scan.segment(sequence, path, file)
+  const opened: LogFile[] = []
+  try {
+    for (const sequence of sequences) {
+      const path = segmentPath(sequence)
+      const file = await files.openLogFile(path)
+      opened.push(file)
+      scan.segment(sequence, path, file)
+    }
+    return await settle(options, scan)
+  } catch (error) {
+    for (const file of opened) await file.close()
+    throw error
   }
-  return settle(options, scan)
 }
 
 async function settle(options: LogOptions, scan: LogScan): Promise<Recovery> {

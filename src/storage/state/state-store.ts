@@ -164,6 +164,7 @@ class LevelStateStore implements StateStore {
 
   write(batch: StateBatch, needsLogBatch: number): void {
     const encoded = encodeBatch(batch, this.#overlay)
+    for (const { range } of batch.journals) this.#damage.usesJournal(range)
     for (const { storage, record } of batch.records) {
       this.#fetches.overtake(storage, record.key)
       this.#cache.set(storage, record.key, record)
@@ -212,6 +213,7 @@ class LevelStateStore implements StateStore {
     page: { range: RangeId; from: Version; to: Version; bytesMax: number },
     done: (records: readonly JournalRecord[] | null, more: boolean) => void,
   ): void {
+    this.#damage.usesJournal(page.range)
     this.#read<JournalRecord>(
       `the journal of range ${page.range}`,
       { journal: page.range },
@@ -227,6 +229,7 @@ class LevelStateStore implements StateStore {
   ingest({ storage, records, journals }: StateChunk & { readonly storage: StorageId }, done: () => void): void {
     const { puts } = encodeBatch({ records: records.map((record) => ({ storage, record })), journals }, null)
     if (puts.length === 0) return done()
+    for (const { range } of journals) this.#damage.usesJournal(range)
     this.#queue.between((release) =>
       this.#writer.attempt({
         alone: journals.length > 0,
