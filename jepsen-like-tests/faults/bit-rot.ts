@@ -18,8 +18,8 @@ const KINDS: readonly { readonly kind: string; readonly pattern: RegExp }[] = [
   { kind: 'LevelDB lock', pattern: /^state\/LOCK$/ },
 ]
 
-/** What `holdfast node rejoin` put aside: nobody reads it again. */
-const ASIDE = /^aside-\d+\//
+/** What was put aside by `holdfast node rejoin`, or by a node that lost its state: nobody reads it again. */
+const ASIDE = /^(aside-\d+|state\.lost)\//
 
 export interface NodeFile {
   /** In the data directory. */

@@ -75,7 +75,13 @@ export class RotRun {
     const node = this.#cluster.nodes[at]!
     await this.#write(FRESH_WRITES)
     await node.end(stop)
-    const file = firstOfKind(await filesOf(node.directory)).find((candidate) => candidate.kind === kind)
+    let file = await fileOf(node, kind)
+    if (file === undefined) {
+      // A node that just had its state fetched anew has no tables until LevelDB is opened again.
+      await this.#restart(node)
+      await node.end(stop)
+      file = await fileOf(node, kind)
+    }
     const what = file === undefined ? `${kind}: none` : await rot(node.directory, file, place)
     return this.#comeBack(`${kind}, ${place}, after ${stop}: ${what}`, [node])
   }
@@ -189,6 +195,10 @@ export class RotRun {
     node.start()
     await wholeAgain(this.#cluster, this.#db, STUCK_AFTER_MS)
   }
+}
+
+async function fileOf(node: NodeProcess, kind: string): Promise<NodeFile | undefined> {
+  return firstOfKind(await filesOf(node.directory)).find((candidate) => candidate.kind === kind)
 }
 
 /** The largest of each kind: the others are damaged as it is. */

@@ -1,4 +1,4 @@
-import type { Descriptor, NodeInfo } from '../base/descriptor.js'
+import type { Descriptor, NodeInfo, ReplicaDescriptor } from '../base/descriptor.js'
 import type { NodeId } from '../base/ids.js'
 import type { NodeStatus, ReplicaStatus, Route } from '../kv/requests.js'
 import { boundToJson, type JsonKey } from './key-json.js'
@@ -45,7 +45,16 @@ export interface ReplicaReport {
   readonly digest: number
 }
 
+/** A place in the range's newest descriptor. An id is never used again: one that its node lost is replaced by a new one. */
+export interface MemberReport {
+  readonly node: number
+  readonly replica: number
+  /** `incoming` and `outgoing` only while a change of voters is under way. */
+  readonly role: ReplicaDescriptor['role']
+}
+
 export interface RangeReport extends RangeInfo {
+  readonly members: readonly MemberReport[]
   /** Of the nodes that answered. */
   readonly states: readonly ReplicaReport[]
 }
@@ -93,6 +102,7 @@ export function mergeStatus(cluster: string, answers: readonly StatusAnswer[]): 
     .sort((a, b) => (a.descriptor.span.start < b.descriptor.span.start ? -1 : 1))
     .map(({ descriptor, leader, states }) => ({
       ...rangeInfo({ descriptor, leader }),
+      members: descriptor.replicas.map(({ node, replica, role }) => ({ node, replica, role })),
       states: states.sort((a, b) => a.node - b.node),
     }))
   const nodes = answers.map((answer) => nodeReport(answer, ranges)).sort((a, b) => a.id - b.id)

@@ -53,7 +53,10 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   })
   if (verdict.kind !== 'whole') {
     const what = verdict.kind === 'lost' ? verdict.what : verdict.damage.what
-    fatal(`the state is ${verdict.kind}: ${what}`)
+    logger.log(
+      'error',
+      `the state is ${verdict.kind}: ${what}. Replicas that it concerns are given up and fetched anew`,
+    )
   }
   const { latestCacheBytes: cacheBytes, latestCacheValueBytesMax: cacheValueBytesMax } = limits
   const state = openStateStore({

@@ -3,7 +3,14 @@ import type { BootId } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import type { Fatal, Logger } from '../base/ports.js'
 import type { DataDirectory } from '../storage/data-directory.js'
-import { type Identity, nextBootCounter, withBoot, withoutReplicas, writeIdentity } from '../storage/identity.js'
+import {
+  type Identity,
+  isSoleHolder,
+  nextBootCounter,
+  withBoot,
+  withoutReplicas,
+  writeIdentity,
+} from '../storage/identity.js'
 import { LogForgot } from '../storage/log/forgot.js'
 import { openNodeLog } from '../storage/log/log.js'
 import type { Files, NodeLog, NodeRecord } from '../storage/types.js'
@@ -27,10 +34,12 @@ export interface OwnLogParts {
  * speaks again under the replica ids it had. What it holds is put aside and it begins an empty log; the ranges give it new ids.
  *
  * @throws HoldfastError NOT_PERMITTED where the log is another directory's, or newer than node.json: somebody put files in the wrong
- * place, and the right ones may still be there. The message says what to run where they are not.
+ * place, and the right ones may still be there. The message says what to run where they are not. NOT_PERMITTED, too, where what was
+ * forgotten is nowhere else: nothing is put aside then.
  */
 export async function openOwnLog(parts: OwnLogParts): Promise<{ log: NodeLog; identity: Identity }> {
   const found = await openWhole(parts)
+  if (typeof found === 'string' && isSoleHolder(parts.identity)) throw nowhereElse(parts, found)
   const { log, identity } = typeof found === 'string' ? await beginAnew(parts, found) : { ...parts, log: found }
   try {
     const node = { ...log.node, disk: identity.token, boot: nextBootCounter(identity) }
@@ -50,7 +59,7 @@ async function openWhole(parts: OwnLogParts): Promise<NodeLog | string> {
   if (!parts.identity.hasLog && (await parts.files.list('log')).length === 0) await parts.putAside(['state'])
   const log = await openLog(parts)
   if (typeof log === 'string') return log
-  const forgot = verdictOn(log.node, parts)
+  const forgot = verdictOn(log.node, parts) ?? rangesForgotten(log, parts)
   if (forgot === null) return log
   await log.close()
   if (forgot instanceof HoldfastError) throw forgot
@@ -66,6 +75,13 @@ async function openLog({ files, fatal, logger }: OwnLogParts): Promise<NodeLog |
   }
 }
 
+/** Ranges of which the log forgot something come back under new replica ids, but not where nobody else has them. */
+function rangesForgotten({ recovered }: NodeLog, { identity }: OwnLogParts): string | null {
+  const ranges = [...recovered].flatMap(([range, { forgot }]) => (forgot ? [range] : []))
+  if (ranges.length === 0 || !isSoleHolder(identity)) return null
+  return `what it held of range ${ranges.join(', ')} is damaged`
+}
+
 /** null: it is this directory's, and as new as it can be. A string: it has forgotten. An error: somebody has to look. */
 function verdictOn(
   { disk, boot }: NodeRecord,
@@ -74,19 +90,35 @@ function verdictOn(
   const last = nextBootCounter(identity) - 1
   if (disk === '') return identity.hasLog ? 'log/ is empty, but it was not' : null
   if (disk !== identity.token) {
-    return misplaced(dataDirectory, 'log/ is of another data directory than node.json, or was put aside before')
+    return misplaced(
+      identity,
+      dataDirectory,
+      'log/ is of another data directory than node.json, or was put aside before',
+    )
   }
   if (boot > last + 1) {
-    return misplaced(dataDirectory, `node.json is older than log/: it knows ${last} starts, the log ${boot}`)
+    return misplaced(identity, dataDirectory, `node.json is older than log/: it knows ${last} starts, the log ${boot}`)
   }
   return boot < last ? `log/ is an older copy: it knows ${boot} starts, node.json ${last}` : null
 }
 
-function misplaced(dataDirectory: string, what: string): HoldfastError {
+function misplaced(identity: Identity, dataDirectory: string, what: string): HoldfastError {
+  const command =
+    `, or run \`holdfast node rejoin --data ${dataDirectory}\`: what it holds is put aside, and the other nodes give it ` +
+    'new replicas'
   return new HoldfastError(
     'NOT_PERMITTED',
-    `the data directory ${dataDirectory} holds what does not belong together: ${what}. Bring back what was there, or run ` +
-      `\`holdfast node rejoin --data ${dataDirectory}\`: what it holds is put aside, and the other nodes give it new replicas`,
+    `the data directory ${dataDirectory} holds what does not belong together: ${what}. Bring back what was there` +
+      (isSoleHolder(identity) ? '. No other node has a copy of what it held' : command),
+  )
+}
+
+function nowhereElse({ dataDirectory, identity }: OwnLogParts, why: string): HoldfastError {
+  return new HoldfastError(
+    'NOT_PERMITTED',
+    `node ${identity.node} holds the only replicas of its cluster, and its log has forgotten some of what was acknowledged: ${why}. ` +
+      'No other node could give it back, so this one does not start. Nothing was moved or removed: everything that is left is ' +
+      `in ${dataDirectory}. Bring back the whole directory from a copy`,
   )
 }
 

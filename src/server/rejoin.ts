@@ -2,7 +2,7 @@ import type { NodeInfo } from '../base/descriptor.js'
 import { HoldfastError } from '../base/errors.js'
 import type { ClusterId, NodeId } from '../base/ids.js'
 import { openDataDirectory } from '../storage/data-directory.js'
-import { type Identity, newIdentity, readIdentity, rejoined, writeIdentity } from '../storage/identity.js'
+import { type Identity, isSoleHolder, newIdentity, readIdentity, rejoined, writeIdentity } from '../storage/identity.js'
 import { callIdentify } from '../transport/peer-calls.js'
 import { newBootId, newToken } from './real-ports.js'
 
@@ -26,7 +26,7 @@ const ANSWER_MS_MAX = 2_000
  * Makes a node that may have forgotten what it promised fit to start again, as itself and without the replicas it had: their log
  * and state are put aside, and its history gets a mark by which other nodes know. The node must not run.
  *
- * @throws HoldfastError NOT_PERMITTED while the directory is in use, or the node runs elsewhere; INVALID_ARGUMENT where the directory
+ * @throws HoldfastError NOT_PERMITTED while the directory is in use, the node runs elsewhere, or holds the only replicas of its cluster; INVALID_ARGUMENT where the directory
  * and the options don't say who it was; UNAVAILABLE when nobody answers at `join`.
  */
 export async function rejoinNode({ dataDirectory, from }: RejoinOptions): Promise<Rejoined> {
@@ -39,6 +39,7 @@ export async function rejoinNode({ dataDirectory, from }: RejoinOptions): Promis
     })
     const identity = await identityOf(found, { dataDirectory, ...(from === undefined ? {} : { from }) })
     const { cluster, node } = identity
+    if (isSoleHolder(identity)) throw soleHolder(identity, dataDirectory)
     // The mark comes last: with it, and the old log, the node would be taken back with promises it may have forgotten.
     const aside = await directory.putAside(['log', 'state', ...(found === null ? ['node.json'] : [])])
     await writeIdentity(files, rejoined(identity, { token: newToken(), mark: newBootId() }))
@@ -85,6 +86,14 @@ async function askedFor({ node, join }: { node: number; join: string }): Promise
 async function refuseLive({ node, peerAddress }: NodeInfo, cluster: ClusterId): Promise<void> {
   const there = await callIdentify(peerAddress, { deadlineMs: ANSWER_MS_MAX }).catch(() => null)
   if (there?.node === node && there.cluster === cluster) throw stillRuns(node, peerAddress)
+}
+
+function soleHolder({ cluster, node }: Identity, dataDirectory: string): HoldfastError {
+  return new HoldfastError(
+    'NOT_PERMITTED',
+    `node ${node} holds the only replicas of cluster ${cluster}: without what ${dataDirectory} holds, no other node could give it ` +
+      'new ones. Nothing was put aside. Bring back the directory from a copy',
+  )
 }
 
 function stillRuns(node: number, address: string): HoldfastError {

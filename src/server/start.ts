@@ -4,8 +4,7 @@ import type { NodeId } from '../base/ids.js'
 import type { Fatal, Logger } from '../base/ports.js'
 import { BootsSeen } from '../storage/boots-seen.js'
 import { type DataDirectory, openDataDirectory } from '../storage/data-directory.js'
-import { type Identity, newIdentity, readIdentity, writeIdentity } from '../storage/identity.js'
-import type { Files } from '../storage/types.js'
+import { writeIdentity } from '../storage/identity.js'
 import { startClientServer } from '../transport/client-server.js'
 import { startPeerServer } from '../transport/peer-server.js'
 import type { JoinAnswer, JoinRequest } from '../transport/peer-types.js'
@@ -24,7 +23,8 @@ import { NodeMetrics } from './metrics.js'
 import { type OpenNode, openNode } from './node.js'
 import { NodeLogger } from './node-logger.js'
 import { OrderlyEnd } from './orderly-end.js'
-import { killingFatal, newBootId, newToken, realClock } from './real-ports.js'
+import { ownIdentity } from './own-identity.js'
+import { killingFatal, newBootId, realClock } from './real-ports.js'
 import { UnaryService } from './unary.js'
 import { Watch } from './watch.js'
 
@@ -134,7 +134,9 @@ async function startIn(
   opened.push(async () => logger.flush())
   const fatal = options.fatal ?? killingFatal(logger)
   const boot = newBootId()
-  const identity = await identityOf(files)
+  const { dataDirectory } = options
+  const peerAddress = formatAddress(asked.peerAdvertise ?? asked.peerListen)
+  const identity = await ownIdentity({ files, dataDirectory, join: asked.join, peerAddress })
   nodeId = identity.node
   const bootsSeen = await BootsSeen.open(files, logger)
   const end = await OrderlyEnd.begin(files, identity, logger)
@@ -147,7 +149,7 @@ async function startIn(
     stopped ??= closeAll(opened)
     return stopped
   }
-  const ending = new Ending({ dataDirectory: options.dataDirectory, logger }, stop)
+  const ending = new Ending({ dataDirectory, logger }, stop)
   let open: OpenNode | null = null
   const addresses = { clientAddress: '', peerAddress: '' }
 
@@ -161,7 +163,6 @@ async function startIn(
     becomeMember: async (member) => {
       const { cluster, node } = member
       const self: NodeInfo = { node: node!, pid: process.pid, ...addresses }
-      const { dataDirectory } = options
       const onKeptOut = (error: HoldfastError) => ending.keptOut(error)
       const { clock } = watch
       const { isSuspect: suspect } = end
@@ -233,15 +234,6 @@ async function startIn(
     },
     stop,
   }
-}
-
-/** The token of a new directory is on disk before anybody hears it: a birth is bound to it. */
-async function identityOf(files: Files): Promise<Identity> {
-  const found = await readIdentity(files)
-  if (found !== null) return found
-  const begun = newIdentity(newToken())
-  await writeIdentity(files, begun)
-  return begun
 }
 
 /** This node leads nothing any more, as far as others could take over. */

@@ -80,7 +80,7 @@ const identitySchema = z.strictObject({
 /**
  * null: the directory has no node.json yet.
  *
- * Throws INVALID_ARGUMENT for one that is damaged or of a newer format, or that is gone while the node's log is still
+ * Throws IdentityDamaged for one that is damaged or of a newer format, or that is gone while the node's log is still
  * there: it is never replaced by guesswork, because a node that forgot who it is could vote twice.
  */
 export async function readIdentity(files: Files): Promise<Identity | null> {
@@ -138,6 +138,15 @@ export function rejoined(identity: Identity, { token, mark }: { token: string; m
   return { ...withoutReplicas(identity, token), rejoins: [...identity.rejoins, mark] }
 }
 
+/**
+ * All ranges that it was born with have their replicas here only, and so have those split from them: no other node could give
+ * back what this one loses.
+ */
+export function isSoleHolder({ birth, node }: Identity): boolean {
+  const ranges = birth?.ranges ?? []
+  return ranges.length > 0 && ranges.every(({ replicas }) => replicas.every((replica) => replica.node === node))
+}
+
 /** As other nodes are told it. */
 export function historyOf({ boots, rejoins }: Identity): { boots: readonly BootId[]; rejoins: readonly BootId[] } {
   return { boots: boots.map((boot) => boot.id), rejoins }
@@ -156,11 +165,23 @@ function keyToJson(stored: Key): { $bytes: string } {
   return { $bytes: Buffer.from(stored, 'latin1').toString('base64') }
 }
 
-function refused(why: string): HoldfastError {
-  return new HoldfastError(
-    'INVALID_ARGUMENT',
-    `${FILE} in the data directory is damaged, missing or not readable by this program: ${why}. ` +
-      'It says who this node is, so the node does not start without it: bring the file back, or run ' +
-      '`holdfast node rejoin --data DIRECTORY --node ID --join PEER` with the id that the node had and the peer address of another one',
-  )
+function refused(why: string): IdentityDamaged {
+  return new IdentityDamaged(why, 'DIRECTORY --node ID --join PEER')
+}
+
+/** node.json can't be read: nobody here knows who this node is. Code INVALID_ARGUMENT. */
+export class IdentityDamaged extends HoldfastError {
+  override readonly name = 'IdentityDamaged'
+  readonly why: string
+
+  /** `who`: what follows --data in the command that brings the node back, as far as it is known. */
+  constructor(why: string, who: string) {
+    super(
+      'INVALID_ARGUMENT',
+      `${FILE} in the data directory is damaged, missing or not readable by this program: ${why}. ` +
+        'It says who this node is, so the node does not start without it: bring the file back, or run ' +
+        `\`holdfast node rejoin --data ${who}\` with the id that the node had and the peer address of another one`,
+    )
+    this.why = why
+  }
 }

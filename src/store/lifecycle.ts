@@ -11,6 +11,7 @@ import { configurationOf } from './configuration.js'
 import type { ReplicaFactory } from './factory.js'
 import { readIndex } from './index-rows.js'
 import type { LogWriter } from './log-writer.js'
+import { logLostState } from './lost-state.js'
 import type { MetaIndex } from './meta-index.js'
 import type { SnapshotOfferMessage } from './ports.js'
 import type { Replica } from './replica.js'
@@ -127,13 +128,9 @@ export class Lifecycle {
 
   /** The replica's state can't be trusted. It keeps its id, term, vote and log, and waits for a snapshot; restarts included. */
   quarantine(replica: Replica, what: string): void {
-    const { range, id, storages } = replica
+    const { range, storages } = replica
     if (!replica.hasState || this.#parts.replicas.get(range) !== replica) return
-    this.#parts.logger.log('error', 'state of a replica given up, a snapshot will replace it', {
-      range,
-      replica: id,
-      what,
-    })
+    logLostState(this.#parts.logger, replica, what)
     replica.loseState()
     this.#parts.onStateGone(replica)
     this.#parts.writer.checkpoints([{ range, checkpoint: replica.checkpoint() }], () => this.#drop(storages))

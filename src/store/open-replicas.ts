@@ -1,11 +1,13 @@
 import type { NodeInfo } from '../base/descriptor.js'
 import type { RangeId, StorageId } from '../base/ids.js'
 import { META_RANGE, NO_VERSION } from '../base/ids.js'
+import type { Logger } from '../base/ports.js'
 import type { Bookkeeping } from '../kv/types.js'
 import type { Checkpoint, NodeLog, RecoveredRange, StateStore, StateVerdict } from '../storage/types.js'
 import { type Birth, FRESH, NOTHING, type ReplicaFactory } from './factory.js'
 import { readIndex } from './index-rows.js'
 import type { LogWriter } from './log-writer.js'
+import { logLostState } from './lost-state.js'
 import type { MetaIndex } from './meta-index.js'
 import type { Replica } from './replica.js'
 import { restoreSessions } from './sessions-restore.js'
@@ -19,7 +21,11 @@ interface OpenParts {
   readonly writer: LogWriter
   readonly factory: ReplicaFactory
   readonly index: MetaIndex
+  readonly logger: Logger
 }
+
+const FORGOT =
+  'the log has forgotten some of what a replica promised, so that replica is not started: its range replaces it by a new one'
 
 interface Found {
   readonly recovered: Omit<RecoveredRange, 'checkpoint'>
@@ -42,6 +48,7 @@ export function openReplicas(
   const found = new Map<RangeId, Found>()
   const written: { range: RangeId; checkpoint: Checkpoint }[] = []
   for (const [range, recovered] of parts.log.recovered) {
+    if (recovered.forgot) parts.logger.log('error', FORGOT, { range })
     if (recovered.checkpoint === null || recovered.forgot) continue
     const isLost = recovered.checkpoint.storages.length > 0 && isHit(parts.stateVerdict, range, recovered.checkpoint)
     const checkpoint = isLost ? { ...recovered.checkpoint, storages: [] } : recovered.checkpoint
@@ -55,6 +62,11 @@ export function openReplicas(
   const nextStorage = (parts.log.node.nextStorage + born.length) as StorageId
   parts.writer.node({ nextStorage, stateMarker: parts.state.marker })
   parts.writer.checkpoints(written, () => restoreAll(parts, found, done))
+}
+
+function whatWasLost(verdict: StateVerdict): string {
+  if (verdict.kind === 'whole') return 'it was lost before this start'
+  return verdict.kind === 'lost' ? verdict.what : verdict.damage.what
 }
 
 /** Whether what the checkpoint rests on is lost, or may be. */
@@ -80,6 +92,7 @@ function restoreAll(
   for (const [range, { recovered, checkpoint }] of found) {
     const replica = parts.factory.recovered(range, recovered, checkpoint)
     replicas.push(replica)
+    if (!replica.hasState) logLostState(parts.logger, replica, whatWasLost(parts.stateVerdict))
     restore(parts, replica, (whole) => {
       if (!whole) broken.push(replica)
       if (--open === 0) done({ replicas, broken })

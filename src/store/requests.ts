@@ -23,6 +23,7 @@ import { contains } from '../range/span.js'
 import type { StateStore } from '../storage/types.js'
 import { ColdReads } from './cold-reads.js'
 import type { IdPool } from './id-pool.js'
+import { whyStateless } from './lost-state.js'
 import type { Outbox } from './outbox.js'
 import type { Proposal } from './proposals.js'
 import type { PendingRead } from './reads.js'
@@ -131,7 +132,7 @@ export class Requests {
 
   #stateless(replica: Replica): ReplyError {
     const routes = [this.#parts.routes.of(replica)]
-    return failure('NOT_LEADER', `range ${replica.range} has no state on this node yet`, { routes })
+    return failure('NOT_LEADER', whyStateless(replica), { routes })
   }
 
   /** The replica that may execute the request, or null after a refusal. The same is checked again where it is executed. */

@@ -85,7 +85,13 @@ export class MemoryCluster implements Cluster {
   }
 
   async status(): Promise<ClusterStatus> {
-    const same = { generation: 1, leader: this.leader, replicas: this.nodes.map((node) => node.id), states: [] }
+    const same = {
+      generation: 1,
+      leader: this.leader,
+      replicas: this.nodes.map((node) => node.id),
+      members: [],
+      states: [],
+    }
     return {
       cluster: 'c0ffee',
       nodes: this.nodes,

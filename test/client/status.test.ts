@@ -67,7 +67,15 @@ describe('the merged status', () => {
         { id: 3, up: false, replicas: 2, leaders: 0, uptimeMs: null },
       ],
       ranges: [
-        { id: 1, start: null, end: '', generation: 1, leader: 1, replicas: [1, 2, 3] },
+        {
+          id: 1,
+          start: null,
+          end: '',
+          generation: 1,
+          leader: 1,
+          replicas: [1, 2, 3],
+          members: [1, 2, 3].map((node) => ({ node, replica: node, role: 'voter' })),
+        },
         {
           id: 2,
           start: '',

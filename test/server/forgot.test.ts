@@ -1,4 +1,4 @@
-import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { cp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { rejoinNode } from '../../src/server/index.js'
@@ -9,10 +9,25 @@ const bench = new Bench()
 afterEach(() => bench.clear())
 
 const inside = (node: TestNode, ...path: string[]) => join(node.directory, ...path)
-/** Nodes of a cluster of one serve no longer without their replicas; this is what such a node shows. */
 const replicasOf = async (node: TestNode) => {
   const db = await bench.connect([node])
   return (await db.status()).ranges.length
+}
+
+/** Ranges are born with replica n on node n. Resolves once each has a new voter on the node instead, caught up, and no other change. */
+const replaced = async (nodes: readonly TestNode[], node: number) => {
+  const db = await bench.connect(nodes)
+  return eventually(async () => {
+    const { ranges } = await db.status()
+    const isDone = ranges.every(({ members, states }) => {
+      const own = members.filter((member) => member.node === node)
+      const isNew = own.length === 1 && own[0]!.replica > nodes.length
+      const isSettled = members.length === nodes.length && members.every(({ role }) => role === 'voter')
+      const commit = Math.max(...states.map((state) => state.commit))
+      return isNew && isSettled && states.some((state) => state.node === node && state.applied >= commit)
+    })
+    return ranges.length === 2 && isDone ? db : null
+  })
 }
 
 describe('a data directory rolled back to an older copy', () => {
@@ -48,8 +63,7 @@ describe('a data directory rolled back to an older copy', () => {
     ])
     expect((await readdir(inside(old, 'aside-1'))).sort()).toEqual(['log', 'state'])
     await old.start()
-    const db = await bench.connect(nodes)
-    await eventually(async () => (await db.status()).nodes.every(({ up }) => up) || null)
+    const db = await replaced(nodes, 3)
     await db.put('a', 1)
     expect(old.id).toBe(3)
   })
@@ -69,15 +83,15 @@ describe('files that do not belong together', () => {
       'NOT_PERMITTED',
       expect.stringContaining('log/ is of another data directory than node.json'),
     ])
-    expect(message).toContain(`Bring back what was there, or run \`holdfast node rejoin --data ${one!.directory}\``)
+    expect(message).toContain('Bring back what was there. No other node has a copy')
     await rm(inside(one!, 'log'), { recursive: true })
     await rename(inside(one!, 'kept'), inside(one!, 'log'))
     await one!.start()
     expect(await replicasOf(one!)).toBe(2)
   })
 
-  test('a node.json that is older than the log is refused', async () => {
-    const [node] = await bench.cluster(1)
+  test('a node.json that is older than the log is refused, and the message names the command', async () => {
+    const [, node] = await bench.cluster(2)
     await node!.stop()
     const old = await readFile(inside(node!, 'node.json'))
     for (let i = 0; i < 2; i++) {
@@ -91,12 +105,13 @@ describe('files that do not belong together', () => {
       'NOT_PERMITTED',
       expect.stringContaining('node.json is older than log/: it knows 1 starts, the log 3'),
     ])
+    expect(message).toContain(`Bring back what was there, or run \`holdfast node rejoin --data ${node!.directory}\``)
     await writeFile(inside(node!, 'node.json'), now)
     await node!.start()
   })
 
   test('a log from before a rejoin is not taken back', async () => {
-    const [node] = await bench.cluster(1)
+    const [, node] = await bench.cluster(2)
     await node!.stop()
     const { aside } = await rejoinNode({ dataDirectory: node!.directory })
     await rename(inside(node!, aside!, 'log'), inside(node!, 'log'))
@@ -120,57 +135,83 @@ describe('files that do not belong together', () => {
   })
 })
 
+/** Each makes a stopped node's log forget. */
+const harms: readonly (readonly [string, (node: TestNode) => Promise<void>, string])[] = [
+  ['the log is gone', (node) => rm(inside(node, 'log'), { recursive: true }), 'log/ is empty, but it was not'],
+  ['the log is an older copy', restoreOldLog, 'log/ is an older copy: it knows 1 starts, node.json 2'],
+  ['both tables of contents of a batch are damaged', blankFirstBlocks, 'the log is damaged: log/'],
+]
+
+async function restoreOldLog(node: TestNode): Promise<void> {
+  await cp(inside(node, 'log'), inside(node, 'old'), { recursive: true })
+  await node.start()
+  await node.stop()
+  await rm(inside(node, 'log'), { recursive: true })
+  await rename(inside(node, 'old'), inside(node, 'log'))
+}
+
+async function blankFirstBlocks(node: TestNode): Promise<void> {
+  const [name] = (await readdir(inside(node, 'log'))).sort()
+  const file = await open(inside(node, 'log', name!), 'r+')
+  await file.write(Buffer.alloc(8 * 1024, 0xff), 0, 8 * 1024, 0)
+  await file.close()
+}
+
 describe('a node that has forgotten starts without its replicas, by itself', () => {
-  test.each([
-    [
-      'the log is gone',
-      async (node: TestNode) => rm(inside(node, 'log'), { recursive: true }),
-      'log/ is empty, but it was not',
-      ['log', 'state'],
-    ],
-    [
-      'the log is an older copy',
-      restoreOldLog,
-      'log/ is an older copy: it knows 1 starts, node.json 2',
-      ['log', 'state'],
-    ],
-  ])('%s', async (_, harm, why, moved) => {
-    const [node] = await bench.cluster(1)
+  test.each(harms)('%s: they come back under new ids, and the old ids are out', async (_, harm, why) => {
+    const nodes = await bench.cluster(3)
+    const [, , node] = nodes
+    await (await bench.connect(nodes)).put('a', 1)
     await node!.stop()
     await harm(node!)
     await node!.start()
     expect(await node!.lines.find(/may have forgotten what it promised/)).toContain(why)
-    expect((await readdir(inside(node!, 'aside-1'))).sort()).toEqual(moved)
-    expect(await replicasOf(node!)).toBe(0)
+    expect((await readdir(inside(node!, 'aside-1'))).sort()).toEqual(expect.arrayContaining(['state']))
+    const db = await replaced(nodes, 3)
+    expect(await db.get('a')).toBe(1)
     // And stays so: what it was born with is not made again under ids that have voted.
     await node!.stop()
     await node!.start()
-    expect(await replicasOf(node!)).toBe(0)
+    await replaced(nodes, 3)
     expect(node!.lines.count(/may have forgotten/)).toBe(1)
   })
+})
 
-  async function restoreOldLog(node: TestNode): Promise<void> {
-    await cp(inside(node, 'log'), inside(node, 'old'), { recursive: true })
-    await node.start()
-    await node.stop()
-    await rm(inside(node, 'log'), { recursive: true })
-    await rename(inside(node, 'old'), inside(node, 'log'))
-  }
+describe('a node that holds the only replicas of its cluster, and has forgotten,', () => {
+  test.each(harms)('does not start, and nothing is touched: %s', async (_, harm, why) => {
+    const [node] = await bench.cluster(1)
+    await node!.stop()
+    await cp(node!.directory, `${node!.directory}-copy`, { recursive: true })
+    await harm(node!)
+    const there = await readdir(node!.directory, { recursive: true })
+    const { code, message } = await refusal(node!.start())
+    expect(code).toBe('NOT_PERMITTED')
+    expect(message).toContain('node 1 holds the only replicas of its cluster, and its log has forgotten')
+    expect(message).toContain(why)
+    expect(message).not.toContain('rejoin')
+    expect((await refusal(rejoinNode({ dataDirectory: node!.directory }))).message).toContain('Nothing was put aside')
+    const left = await readdir(node!.directory, { recursive: true })
+    expect(there.filter((name) => !left.includes(name) && name !== 'CLEAN')).toEqual([])
+    await rm(node!.directory, { recursive: true })
+    await rename(`${node!.directory}-copy`, node!.directory)
+    await node!.start()
+    expect(await replicasOf(node!)).toBe(2)
+  })
 })
 
 describe('a disk that was lost', () => {
   test('the node comes back as itself, told by another one who it was', async () => {
     const nodes = await bench.cluster(3)
     const [one, , lost] = nodes
+    await (await bench.connect(nodes)).put('a', 1)
     await lost!.stop()
     await rm(lost!.directory, { recursive: true })
     await rejoinNode({ dataDirectory: lost!.directory, from: { node: 3, join: one!.peer } })
     lost!.join = []
     await lost!.start()
     expect(lost!.id).toBe(3)
-    const db = await bench.connect(nodes)
-    await eventually(async () => (await db.status()).nodes.every(({ up }) => up) || null)
-    await db.put('a', 1)
+    const db = await replaced(nodes, 3)
+    expect(await db.get('a')).toBe(1)
   })
 
   test('rejoin is refused where it would be wrong', async () => {
@@ -205,7 +246,8 @@ describe('a disk that was lost', () => {
       else await writeFile(inside(node!, file), contents)
       const { message } = await refusal(node!.start())
       expect(message).toContain(expected)
-      expect(message).toMatch(/run `holdfast node rejoin --data /)
+      const who = needsPeer ? `${node!.directory} --node 3 --join ${one!.peer}` : node!.directory
+      expect(message).toContain(`run \`holdfast node rejoin --data ${who}\``)
       const from = needsPeer ? { from: { node: 3, join: one!.peer } } : {}
       const { aside } = await rejoinNode({ dataDirectory: node!.directory, ...from })
       expect((await readdir(inside(node!, aside!))).sort()).toEqual(
@@ -213,8 +255,7 @@ describe('a disk that was lost', () => {
       )
       await node!.start()
       expect(node!.id).toBe(3)
-      const db = await bench.connect(nodes)
-      await eventually(async () => (await db.status()).nodes.every(({ up }) => up) || null)
+      await replaced(nodes, 3)
     },
   )
 })

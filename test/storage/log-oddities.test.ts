@@ -65,3 +65,24 @@ describe('a log that only looks damaged', () => {
     expect(log.diskBytes).toBe(2 * SEGMENT_BYTES)
   })
 })
+
+describe('a log that is not opened', () => {
+  it('leaves no file of it open', async () => {
+    const { images } = await write([[nodeItem({}), entriesItem(1, [entry(1, 1)])], [entriesItem(1, [entry(2, 1)])]])
+    const files = filesOf(change(images[1]!, FIRST, (bytes) => bytes.fill(0xff, 0, 8_192)))
+    const openLogFile = files.openLogFile.bind(files)
+    let open = 0
+    files.openLogFile = async (path) => {
+      const file = await openLogFile(path)
+      const close = file.close.bind(file)
+      open++
+      file.close = () => {
+        open--
+        return close()
+      }
+      return file
+    }
+    await expect(openLog(files, SEGMENT_BYTES)).rejects.toThrow('the log is damaged')
+    expect(open).toBe(0)
+  })
+})
