@@ -50,6 +50,9 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
     suspect: options.suspect,
     nextStorage: log.node.nextStorage,
     logger,
+  }).catch(async (error: unknown) => {
+    await log.close()
+    throw error
   })
   if (verdict.kind !== 'whole') {
     const what = verdict.kind === 'lost' ? verdict.what : verdict.damage.what

@@ -227,8 +227,11 @@ describe('a log that was damaged or torn', () => {
     }
     await log.close()
     expect(files.paths()).not.toContain(FIRST)
-    const again = await openLog(files, SEGMENT_BYTES)
+    const lines: unknown[] = []
+    const logger = { log: (...line: unknown[]) => void lines.push(line) }
+    const again = await openLog(files, SEGMENT_BYTES, undefined, logger)
     expect(again.recovered.get(rangeId(2))).toMatchObject({ forgot: true, checkpoint: null })
+    expect(lines).toContainEqual(['error', expect.stringContaining('it stays silent'), { range: 2 }])
     await append(again, [tombstoneItem(2, 2)])
     await append(again, [checkpointItem(2, { index: 1, term: 1 }, 2)])
     const anew = await openLog(files, SEGMENT_BYTES)

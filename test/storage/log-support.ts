@@ -1,5 +1,5 @@
 import type { Generation, Key, LogIndex, RangeId, ReplicaId, StorageId, Term, Version } from '../../src/base/ids.js'
-import { type Fatal, type Random, silentLogger } from '../../src/base/ports.js'
+import { type Fatal, type Logger, type Random, silentLogger } from '../../src/base/ports.js'
 import type { Entry, HardState } from '../../src/raft/types.js'
 import { openNodeLog } from '../../src/storage/log/log.js'
 import type { Checkpoint, Files, LogItem, NodeLog, RecoveredRange } from '../../src/storage/types.js'
@@ -35,8 +35,13 @@ export const throwing: Fatal = (reason) => {
   throw new Error(`fatal: ${reason}`)
 }
 
-export function openLog(files: Files, segmentBytes = 64 * 1024, fatal: Fatal = throwing): Promise<NodeLog> {
-  return openNodeLog({ files, segmentBytes, clock, fatal, logger: silentLogger })
+export function openLog(
+  files: Files,
+  segmentBytes = 64 * 1024,
+  fatal: Fatal = throwing,
+  logger: Logger = silentLogger,
+): Promise<NodeLog> {
+  return openNodeLog({ files, segmentBytes, clock, fatal, logger })
 }
 
 export function append(log: NodeLog, items: readonly LogItem[]): Promise<void> {

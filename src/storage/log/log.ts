@@ -49,6 +49,10 @@ class SegmentedLog implements NodeLog {
     this.#number = nextNumber
     this.#at = nextAt
     this.recovered = contents.recovered()
+    for (const [range, { forgot }] of this.recovered) {
+      const what = 'the log may have forgotten what this replica promised: it stays silent until its range replaces it'
+      if (forgot) options.logger.log('error', what, { range })
+    }
     this.#carrier = new Carrier({
       contents,
       segmentBytes: options.segmentBytes,
