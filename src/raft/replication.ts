@@ -93,8 +93,11 @@ export function onAppendRejected(core: Core, leader: Leader, progress: Progress,
 export function retryLost(core: Core, leader: Leader, progress: Progress): void {
   const retry = progress.maybeRetry(core.clock)
   if (retry === 'probe') leader.appendsDue = true
+  if (retry !== 'ask') return
+  // The log may have been cut meanwhile, beyond what was sent.
+  keepAboveTruncated(core, progress)
   // Asks for everything sent: an acknowledgement if all arrived, else a refusal that says from where on it is missing.
-  if (retry === 'ask') sendEntries(core, progress, [])
+  if (progress.state === 'replicate') sendEntries(core, progress, [])
 }
 
 /** Something is persisted on one more replica: what a majority has may be committed, what all have may be let go. */

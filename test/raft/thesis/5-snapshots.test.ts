@@ -114,6 +114,28 @@ test('5: who matches where the log begins needs none', () => {
   expect(state(raft)).toMatchObject({ state: 'replicate', match: 6 })
 })
 
+test('5: who does not answer appends, and whose place fell below where the log begins meanwhile, needs a snapshot', () => {
+  const raft = new Replica({ configuration: three })
+  raft.lead(3)
+  raft.accepted(2, 1)
+  raft.accepted(3, 1)
+  // More than its window: it was sent up to 5.
+  for (let n = 0; n < 6; n += 1) {
+    raft.propose()
+    raft.said()
+    raft.accepted(3, n + 2)
+  }
+  expect(state(raft)).toMatchObject({ state: 'replicate', match: 1, next: 6 })
+  raft.apply()
+  raft.checkpoint(1)
+  for (let n = 0; n < 2; n += 1) {
+    raft.tick(testConfig.heartbeatTicks)
+    raft.hear(reply(2, { last: 5 }), reply(3, { last: 7 }))
+  }
+  expect(asked(raft)).toEqual([2])
+  expect(state(raft)).toMatchObject({ state: 'snapshot', match: 1 })
+})
+
 test('5: after a snapshot appends go on behind it; after one that failed it is probed again an election timeout later', () => {
   const raft = leaderOfTruncated()
   raft.hear(refusal(0, [0, 0], true))
