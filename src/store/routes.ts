@@ -39,14 +39,17 @@ export class Routes {
   }
 
   #forKey(key: Key): Route | null {
-    for (const replica of this.#replicas.values()) if (contains(replica.descriptor.span, key)) return this.of(replica)
+    for (const replica of this.#replicas.values()) {
+      if (replica.hasState && contains(replica.descriptor.span, key)) return this.of(replica)
+    }
     const indexed = this.#index.from(key, 1)[0]
     return indexed === undefined ? null : this.#route(indexed)
   }
 
+  /** A replica without a state knows its range from before, or not at all: it was just placed here. */
   #route(descriptor: Descriptor): Route {
     const replica = this.#replicas.get(descriptor.range)
-    return replica === undefined ? { descriptor, leader: null } : this.of(replica)
+    return replica?.hasState === true ? this.of(replica) : { descriptor, leader: replica?.leaderNode ?? null }
   }
 
   reply(request: RoutesRequest): Reply {
@@ -69,7 +72,7 @@ export class Routes {
 
   /** The index may lag behind a split that this node has applied already. */
   #ownFrom(from: Key, limit: number): readonly Replica[] {
-    const covers = ({ descriptor: { span } }: Replica) => span.end === null || span.end > from
+    const covers = ({ hasState, descriptor: { span } }: Replica) => hasState && (span.end === null || span.end > from)
     return [...this.#replicas.values()]
       .filter(covers)
       .sort((a, b) => byStart(this.of(a), this.of(b)))

@@ -231,6 +231,7 @@ export class Store {
   /** The transport lost its connection to a node. */
   peerDown(node: NodeId): void {
     this.#nodes.lost(node)
+    this.#keeping.sender.peerDown(node)
     for (const replica of this.#replicas.values()) {
       for (const peer of replica.descriptor.replicas) if (peer.node === node) replica.raft.unreachable(peer.replica)
     }

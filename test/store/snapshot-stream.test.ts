@@ -150,6 +150,39 @@ describe('a snapshot on its way out', () => {
     expect([results, state.held]).toEqual([[null], 0])
   })
 
+  it('is offered again after its last chunk: the receiver may be done, and the word of it lost', () => {
+    const { sender, replica, pull, sent, pass, results } = sending()
+    sender.start(replica, learner)
+    for (let sequence = 1; sequence <= 4; sequence++) pull(sequence)
+    const offers = () => sent.filter(({ type }) => type === 'snapshotOffer').length
+    pass(1_500)
+    expect(offers()).toBe(1)
+    pull(5)
+    pass(500)
+    expect(offers()).toBe(1)
+    pass(1_000)
+    expect(offers()).toBe(2)
+    sender.refused(to, { type: 'snapshotRefused', range, from: learner, to: leader, id: 1, reason: 'has it' })
+    expect(results).toEqual([null])
+  })
+
+  it('begins anew for a receiver that was started again and has nothing of it', () => {
+    const all = sending()
+    all.sender.start(all.replica, learner)
+    for (let sequence = 1; sequence <= 5; sequence++) all.pull(sequence)
+    all.pull(1)
+    expect([all.results, all.sender.open]).toEqual([[null], 0])
+    expect(all.sent.at(-1)).toMatchObject({ type: 'snapshotRefused', id: 1 })
+
+    const broken = sending()
+    broken.sender.start(broken.replica, learner)
+    broken.pull(1)
+    broken.sender.peerDown(2 as NodeId)
+    expect(broken.results).toEqual([])
+    broken.sender.peerDown(to)
+    expect([broken.results, broken.state.held]).toEqual([[null], 0])
+  })
+
   it('is one of few: what is asked for beyond is refused to the core, which asks again', () => {
     const { sender, replica, results } = sending()
     for (let at = 0; at < limits.snapshotsOutMax + 1; at++) sender.start(replica, learner)

@@ -8,7 +8,10 @@ import { piecesOf } from './plan.js'
 import { type Cursor, type ReadChunk, SnapshotReader, START } from './reader.js'
 import { TokenBucket } from './token-bucket.js'
 
-/** An offer nobody answers is made again this often. */
+/**
+ * An offer nobody answers is made again this often. So is one whose last chunk left: what the receiver said when it was done may be
+ * lost, and it is told once. It refuses what it has, and pulls again what it lacks.
+ */
 const OFFER_AGAIN_MS = 1_000
 /** So long the log behind a snapshot is kept for who took it in. */
 const CATCH_UP_MS = 10_000
@@ -128,11 +131,10 @@ export class SnapshotSender {
 
   pulled(from: NodeId, message: SnapshotPullMessage): void {
     const outgoing = this.#find(from, message)
-    if (outgoing === null) {
-      const { range, id, from: receiver, to } = message
-      const reason = 'the sender knows of no such snapshot'
-      this.#parts.send(from, { type: 'snapshotRefused', range, from: to, to: receiver, id, reason })
-      return
+    if (outgoing === null) return this.#refuse(from, message, 'the sender knows of no such snapshot')
+    if (message.sequence === 1 && outgoing.sequence > 1 && outgoing.last) {
+      this.#refuse(from, message, 'the receiver lost what it had of it')
+      return this.#end(message.id, false)
     }
     outgoing.touchedMs = this.#parts.monotonicMs()
     const isNext = message.sequence === outgoing.sequence + 1
@@ -140,6 +142,10 @@ export class SnapshotSender {
     if (!isNext && (message.sequence !== outgoing.sequence || outgoing.sequence === 0)) return
     outgoing.wanted = message
     this.#maybeRead(outgoing)
+  }
+
+  #refuse(node: NodeId, { range, id, from, to }: SnapshotPullMessage, reason: string): void {
+    this.#parts.send(node, { type: 'snapshotRefused', range, from: to, to: from, id, reason })
   }
 
   refused(from: NodeId, message: SnapshotRefusedMessage): void {
@@ -190,7 +196,7 @@ export class SnapshotSender {
       const idle = nowMs - outgoing.touchedMs > patienceMs
       if (outgoing.last && isThere(outgoing)) this.#end(id, true)
       else if (idle || nowMs - outgoing.startedMs > limits.snapshotMsMax) this.#end(id, false)
-      else if (outgoing.sequence === 0 && !outgoing.reading && nowMs - outgoing.offeredMs >= OFFER_AGAIN_MS) {
+      else if (isToBeOfferedAgain(outgoing, nowMs)) {
         outgoing.offeredMs = nowMs
         this.#parts.send(outgoing.node, outgoing.offer)
       } else this.#maybeRead(outgoing)
@@ -213,6 +219,11 @@ export class SnapshotSender {
     this.#parts.touch(outgoing.replica)
   }
 
+  /** The connection to a node broke: it may have been started again, and then it has nothing of what it was sent. */
+  peerDown(node: NodeId): void {
+    for (const [id, outgoing] of this.#outgoing) if (outgoing.node === node) this.#end(id, false)
+  }
+
   /** The replica is gone or its state was replaced: what is being read of it may vanish. */
   drop(replica: Replica): void {
     for (const [id, outgoing] of this.#outgoing) if (outgoing.replica === replica) this.#end(id, false)
@@ -230,6 +241,11 @@ export class SnapshotSender {
     }
     return oldest
   }
+}
+
+function isToBeOfferedAgain({ sequence, last, reading, offeredMs, touchedMs }: Outgoing, nowMs: number): boolean {
+  if (reading || (sequence > 0 && !last)) return false
+  return nowMs - Math.max(offeredMs, touchedMs) >= OFFER_AGAIN_MS
 }
 
 /** Its acknowledgement came by another road than the pull that should have said so. */
