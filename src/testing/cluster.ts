@@ -1,5 +1,4 @@
-import type { Descriptor } from '../base/descriptor.js'
-import type { ClusterId, Key, LogIndex, NodeId, RangeId, Term } from '../base/ids.js'
+import type { ClusterId, Key, NodeId, RangeId, Term } from '../base/ids.js'
 import type { Logger } from '../base/ports.js'
 import type { ClientCore } from '../client/core.js'
 import { HoldfastClient } from '../client/holdfast.js'
@@ -14,10 +13,12 @@ import type { SimProcess } from './process.js'
 import { SeededRandom } from './random.js'
 import { Scheduler } from './scheduler.js'
 import { Trace } from './trace.js'
+import { descriptorsOf, lackOf, unrestOf } from './wholeness.js'
 
 /** A connection on which nothing moves for this long is given up by both ends. */
 const SILENCE_MS = 3_000
 const KEPT_BYTES_MAX = 512 * 1024
+const STATE_SYNC_EVERY_BYTES = 256 * 1024
 
 export interface SimClusterOptions {
   /** Everything that is drawn comes from it. */
@@ -34,6 +35,8 @@ export interface SimClusterOptions {
   readonly clockOffsetsMs?: readonly number[]
   /** Log that each node keeps for slow or dead replicas; beyond it they are sent snapshots. Default 512 KiB. */
   readonly keptBytesMax?: number
+  /** A node syncs its state when it has logged this much. Default 256 KiB. */
+  readonly stateSyncEveryBytes?: number
   /** Freeze everything that travels, so that changing it throws. Default false: it costs time. */
   readonly freeze?: boolean
   /** How many of the last events to keep as text. Default 0. */
@@ -235,16 +238,17 @@ export class SimCluster {
 
   /** Whether every range has a leader and all its replicas have applied all that is committed. */
   get isQuiet(): boolean {
-    const applied = new Map<RangeId, Set<LogIndex>>()
-    for (const node of this.#nodes) {
-      if (!node.serves) return false
-      for (const replica of node.store!.replicas) {
-        const { raft } = replica
-        if (raft.leader === null || replica.applied !== raft.lastIndex) return false
-        applied.set(replica.range, (applied.get(replica.range) ?? new Set()).add(replica.applied))
-      }
-    }
-    return [...applied.values()].every((indexes) => indexes.size === 1)
+    return this.unrest === null
+  }
+
+  /** What keeps it from being quiet. */
+  get unrest(): string | null {
+    return unrestOf(this.#nodes)
+  }
+
+  /** What keeps a replica of some range from being a voter, there, and holding all that it ever promised. Null: nothing. */
+  get lack(): string | null {
+    return lackOf(this.#nodes)
   }
 
   /** Checks what holds at any moment and needs all nodes at once. */
@@ -254,7 +258,8 @@ export class SimCluster {
       if (store !== null && node.serves)
         this.#checkers.spansOf(
           node.id,
-          [...store.replicas].map((replica) => replica.descriptor),
+          // Where there is no state, the descriptor is of the past.
+          [...store.replicas].filter((replica) => replica.hasState).map((replica) => replica.descriptor),
         )
     }
   }
@@ -262,15 +267,7 @@ export class SimCluster {
   /** Checks what holds when all is healed and quiet: all replicas of a range agree, and the ranges partition the keys. */
   checkQuiet(): void {
     this.checkNow()
-    const descriptors = new Map<RangeId, Descriptor>()
-    for (const node of this.#nodes) {
-      for (const replica of node.store?.replicas ?? []) {
-        const known = descriptors.get(replica.range)
-        if (known === undefined || replica.descriptor.generation > known.generation)
-          descriptors.set(replica.range, replica.descriptor)
-      }
-    }
-    this.#checkers.partition([...descriptors.values()])
+    this.#checkers.partition([...descriptorsOf(this.#nodes).values()])
   }
 
   // ---- composition ----
@@ -279,6 +276,7 @@ export class SimCluster {
     const birth = birthOf({ nodes: count, splitAt: this.#options.splitAt ?? [] })
     const observer = this.#observer()
     const { syncMsMax = 1, clockOffsetsMs = [], keptBytesMax = KEPT_BYTES_MAX, logger } = this.#options
+    const { stateSyncEveryBytes = STATE_SYNC_EVERY_BYTES } = this.#options
     return birth.nodes.map(
       (info, at) =>
         new SimNode({
@@ -291,6 +289,7 @@ export class SimCluster {
           syncMsMax,
           clockOffsetMs: clockOffsetsMs[at] ?? 0,
           keptBytesMax,
+          stateSyncEveryBytes,
           ...(logger === undefined ? {} : { logger }),
         }),
     )
@@ -310,6 +309,10 @@ export class SimCluster {
         this.trace.event(now(), node.place, 'applied', state.range, state.index, state.term, state.clock, state.digest)
       },
       serves: (node) => this.trace.event(now(), node.place, 'serves'),
+      forgot: (node) => {
+        this.trace.event(now(), node.place, 'forgot')
+        this.#checkers.wiped(node.id)
+      },
       failed: (node, reason) => this.report(`${node.place} failed: ${reason}`),
     }
   }

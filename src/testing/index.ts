@@ -16,7 +16,8 @@
  * clock, random numbers, network and disk are simulated. Checkers look on, and `cluster.violations` stays empty.
  */
 export { SimCluster, type SimClusterOptions } from './cluster.js'
-export { describePlan, drawFaultPlan, type Fault, type FaultPlan, type PlanBounds, type Target } from './fault-plan.js'
+export { drawFaultPlan, type PlanBounds } from './draw-plan.js'
+export { describePlan, type Fault, type FaultPlan, type Harm, type Target } from './fault-plan.js'
 export {
   type CasOperation,
   type CheckOptions,

@@ -4,6 +4,7 @@ import type { BootId, ClusterId, NodeId } from '../base/ids.js'
 import { type Logger, silentLogger } from '../base/ports.js'
 import type { AppliedEntry } from '../kv/types.js'
 import { replicaCodec } from '../storage/codec/replica-codec.js'
+import { LogForgot } from '../storage/log/forgot.js'
 import { openNodeLog } from '../storage/log/log.js'
 import { openStateStore } from '../storage/state/state-store.js'
 import type { LogItem, NodeLog, StateStore, StateVerdict } from '../storage/types.js'
@@ -22,7 +23,6 @@ import { MemoryStateDb } from './state-db.js'
 
 /** Small, so that a run of a minute fills and frees many segments. */
 const SEGMENT_BYTES = 256 * 1024
-const STATE_SYNC_EVERY_BYTES = 256 * 1024
 /** A turn begins this long after the first that came for it: whatever comes until then goes into the same turn. */
 const TURN_MS = 0.2
 /** Small, so that a snapshot takes many steps to fail between. */
@@ -40,6 +40,8 @@ export interface NodeObserver {
   sends(node: SimNode, to: NodeId, messages: readonly PeerMessage[]): void
   applied(node: SimNode, replica: Replica, applied: AppliedEntry): void
   serves(node: SimNode): void
+  /** What it promised is lost: it goes on with an empty disk, as a real one does that puts its log aside. */
+  forgot(node: SimNode): void
   /** It ended itself (`fatal`), or its code threw. */
   failed(node: SimNode, reason: string): void
 }
@@ -56,6 +58,8 @@ export interface SimNodeOptions {
   readonly clockOffsetMs: number
   /** Log that a node keeps for slow or dead replicas. */
   readonly keptBytesMax: number
+  /** It syncs its state when it has logged this much. */
+  readonly stateSyncEveryBytes: number
   readonly logger?: Logger
 }
 
@@ -64,6 +68,7 @@ interface Life {
   readonly boot: BootId
   readonly process: SimProcess
   readonly listener: SimListener
+  log: NodeLog | null
   store: Store | null
   serves: boolean
 }
@@ -118,6 +123,21 @@ export class SimNode {
     return this.#life?.serves === true
   }
 
+  /** What it is short of: serving, a disk that answers, replicas with a state, entries whose damage nobody has made up for. Null: nothing. */
+  get lack(): string | null {
+    const life = this.#life
+    if (life === null || !life.serves || this.isPaused) return 'does not serve'
+    if (this.#unanswered !== null) return 'waits for its disk'
+    if (this.#db.isRotten) return 'has a damaged record'
+    for (const { range, applied, hasState } of life.store!.replicas) {
+      if (!hasState) return `has no state of range ${range}`
+      // What was applied before its entry was damaged is in the state.
+      const damaged = life.log!.damaged(range).find((index) => index > applied)
+      if (damaged !== undefined) return `has damaged entry ${damaged} of range ${range}`
+    }
+    return null
+  }
+
   /** null: no process, or it is still opening its files. */
   get store(): Store | null {
     return this.#life?.store ?? null
@@ -143,6 +163,7 @@ export class SimNode {
       boot: this.#random.id() as BootId,
       process,
       listener: this.#listen(process),
+      log: null,
       store: null,
       serves: false,
     }
@@ -150,9 +171,14 @@ export class SimNode {
     void this.#open(life)
   }
 
-  /** Its wall clock is set; a process started later has it right again. */
-  jumpClock(byMs: number): void {
-    if (this.#life !== null) this.#life.process.wallOffsetMs += byMs
+  /** Its wall clock is set; a process started later has it right again. Returns how to set it back. */
+  jumpClock(byMs: number): () => void {
+    const process = this.#life?.process
+    if (process === undefined) return () => {}
+    process.wallOffsetMs += byMs
+    return () => {
+      process.wallOffsetMs -= byMs
+    }
   }
 
   /** Process and power go at once: what was not synced is lost, in part or whole, as the disk likes. */
@@ -169,6 +195,10 @@ export class SimNode {
   /** An empty disk is put in; the node, which must be down, is told who it is and knows nothing else. */
   wipe(): void {
     assert(this.#life === null, 'a disk is changed under a running node', this.id)
+    this.#replaceDisk()
+  }
+
+  #replaceDisk(): void {
     this.#files = this.#newFiles()
     this.#db = this.#newDb()
     this.#isWiped = true
@@ -220,8 +250,11 @@ export class SimNode {
     const { observer, logger = silentLogger } = this.#options
     const { clock, fatal } = life.process
     try {
-      const opened = await openNodeLog({ files: this.#files, segmentBytes: SEGMENT_BYTES, clock, fatal, logger })
-      if (this.#life !== life) return
+      const files = this.#files
+      const opened = await this.#openLog({ files, segmentBytes: SEGMENT_BYTES, clock, fatal, logger })
+      if (this.#life !== life || this.#files !== files) return
+      if (opened === null) return this.#beginAnew(life)
+      life.log = opened
       observer.opened(this, opened)
       const log = new ObservedLog(opened, (items) => observer.logs(this, items))
       const { disk, stateMarker: marker } = opened.node
@@ -248,8 +281,24 @@ export class SimNode {
     }
   }
 
+  /** null: it has forgotten. */
+  async #openLog(options: Parameters<typeof openNodeLog>[0]): Promise<NodeLog | null> {
+    try {
+      return await openNodeLog(options)
+    } catch (error) {
+      if (error instanceof LogForgot) return null
+      throw error
+    }
+  }
+
+  #beginAnew(life: Life): void {
+    this.#replaceDisk()
+    this.#options.observer.forgot(this)
+    void this.#open(life)
+  }
+
   #compose(life: Life, log: NodeLog, state: StateStore, stateVerdict: StateVerdict): Store {
-    const { cluster, info, birth, keptBytesMax, observer, logger = silentLogger } = this.#options
+    const { cluster, info, birth, keptBytesMax, stateSyncEveryBytes, observer, logger = silentLogger } = this.#options
     return new Store({
       cluster,
       self: info,
@@ -264,7 +313,7 @@ export class SimNode {
       random: this.#random.fork(`store ${life.boot}`),
       logger,
       fatal: life.process.fatal,
-      stateSyncEveryBytes: STATE_SYNC_EVERY_BYTES,
+      stateSyncEveryBytes,
       logKeptForSlowBytes: keptBytesMax,
       snapshotChunkBytes: SNAPSHOT_CHUNK_BYTES,
       onApplied: (replica, applied) => observer.applied(this, replica, applied),

@@ -1,6 +1,8 @@
 import { SimCluster } from './cluster.js'
+import { drawFaultPlan } from './draw-plan.js'
 import { FaultInjector } from './fault-injector.js'
-import { describePlan, drawFaultPlan, type FaultPlan } from './fault-plan.js'
+import { describePlan, type FaultPlan } from './fault-plan.js'
+import { Happenings } from './happenings.js'
 import { History } from './history.js'
 import { checkLinearizability, describeOperations } from './linearizability.js'
 import { SeededRandom } from './random.js'
@@ -40,6 +42,10 @@ export interface SimulationResult {
   readonly acknowledged: number
   readonly unknown: number
   readonly faults: number
+  /** Faults that took effect, by kind. */
+  readonly faultsByKind: Readonly<Record<string, number>>
+  /** What the nodes said in their logs, and how often: snapshots installed, entries repaired, replicas placed. */
+  readonly happened: Readonly<Record<string, number>>
   readonly restarts: number
   readonly leaderChanges: number
   readonly splits: number
@@ -71,6 +77,7 @@ class Simulation {
   readonly #cluster: SimCluster
   readonly #injector: FaultInjector
   readonly #history = new History()
+  readonly #happenings = new Happenings()
   readonly #thinkMsMax: number
   #splits = 0
 
@@ -87,10 +94,13 @@ class Simulation {
       quality: this.#plan.quality,
       syncMsMax: this.#plan.syncMsMax,
       clockOffsetsMs: this.#plan.clockOffsetsMs,
+      keptBytesMax: this.#plan.keptBytesMax,
+      stateSyncEveryBytes: this.#plan.stateSyncEveryBytes,
+      logger: this.#happenings,
       freeze: options.freeze ?? false,
       keepEvents: options.keepEvents ?? 0,
     })
-    this.#injector = new FaultInjector(this.#cluster, this.#plan)
+    this.#injector = new FaultInjector(this.#cluster, this.#plan, this.#random.fork('harm'))
   }
 
   async run(): Promise<void> {
@@ -114,8 +124,8 @@ class Simulation {
     await cluster.run(() => loops, RECOVERY_MS)
     const reader = this.#client(clients.length + 1)
     await cluster.run(() => reader.readAll(RECOVERY_MS), RECOVERY_MS)
-    const quiet = await cluster.runWhile(() => !cluster.isQuiet, RECOVERY_MS)
-    if (!quiet) cluster.report(`${RECOVERY_MS} ms after the last call the replicas still differ`)
+    const whole = await cluster.runWhile(() => (cluster.unrest ?? cluster.lack) !== null, RECOVERY_MS)
+    if (!whole) cluster.report(`${RECOVERY_MS} ms after the last call ${cluster.unrest ?? cluster.lack}`)
     cluster.checkQuiet()
     this.#checkHistory()
   }
@@ -183,6 +193,8 @@ class Simulation {
       acknowledged: this.#history.acknowledged,
       unknown: this.#history.unknown,
       faults: this.#injector.tookEffect,
+      faultsByKind: this.#injector.byKind,
+      happened: this.#happenings.counts,
       restarts: this.#injector.restarts,
       leaderChanges,
       splits: this.#splits,

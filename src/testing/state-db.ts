@@ -2,6 +2,7 @@ import { assert } from '../base/assert.js'
 import type { RangeId, StorageId } from '../base/ids.js'
 import type { Random } from '../base/ports.js'
 import type { DbPut, ScrubStatus, StateDamage, StateDb, StateVerdict } from '../storage/types.js'
+import type { SeededRandom } from './random.js'
 import { SortedRecords } from './sorted-records.js'
 
 export type Schedule = (latencyMs: number, action: () => void) => void
@@ -46,6 +47,8 @@ export class MemoryStateDb implements StateDb {
   #disk: string | null = null
   #marker = 0
   #damage: StateDamage | null = null
+  /** Keys of records with a flipped bit that nobody has replaced. */
+  readonly #rotten = new Set<string>()
   /** No room: every write fails. */
   isFull = false
   isBusy = false
@@ -82,9 +85,28 @@ export class MemoryStateDb implements StateDb {
     return this.#damage === null ? { kind: 'whole' } : { kind: 'damaged', damage: this.#damage }
   }
 
+  /** Some record holds a flipped bit: whoever reads it finds it damaged. */
+  get isRotten(): boolean {
+    return this.#rotten.size > 0
+  }
+
+  /** Flips a bit in the value of some record. False: there is none. */
+  rot(random: SeededRandom): boolean {
+    const all = this.#records.range({ gte: '', lt: '\xff', reverse: false, limit: Infinity, bytesMax: Infinity })
+    const found = all.filter(({ value }) => value.length > 0)
+    if (found.length === 0) return false
+    const { key, value } = random.pick(found)
+    const damaged = new Uint8Array(value)
+    damaged[random.below(value.length)]! ^= 1 << random.below(8)
+    this.#records.put(stringOf(key), { key, value: damaged })
+    this.#rotten.add(stringOf(key))
+    return true
+  }
+
   /** The disk is gone, another is in its place. */
   wipe(): void {
     this.#records = new SortedRecords()
+    this.#rotten.clear()
     this.#unsynced = []
     this.#begun = []
     this.#disk = null
@@ -205,12 +227,13 @@ export class MemoryStateDb implements StateDb {
       const key = stringOf(put.key)
       const before = this.#records.put(key, put)
       batch.undo.push({ key, before })
-      if (before !== null) {
+      if (before !== null && !this.#rotten.delete(key)) {
         assert(sameBytes(before.value, put.value), 'a record was written twice with two contents', key)
       }
     }
     for (const key of batch.removed) {
       const before = this.#records.remove(key)
+      this.#rotten.delete(key)
       if (before !== null) batch.undo.push({ key, before })
     }
   }

@@ -61,7 +61,20 @@ function summary(results: readonly SimulationResult[], failed: number, ms: numbe
   const virtualMs = results.reduce((sum, result) => sum + result.virtualMs, 0)
   const speed = (virtualMs / ms).toFixed(0)
   const lowest = `at least ${least((r) => r.acknowledged)} acknowledged, ${least((r) => r.faults)} faults, ${least((r) => r.leaderChanges)} leader changes each`
-  return `${results.length} seeds, ${failed} failed; ${lowest}; ${speed} times real time`
+  const first = `${results.length} seeds, ${failed} failed; ${lowest}; ${speed} times real time`
+  const faults = `faults that took effect: ${totals(results.map((result) => result.faultsByKind))}`
+  return [first, faults, `the nodes said: ${totals(results.map((result) => result.happened))}`].join('\n')
+}
+
+function totals(each: readonly Readonly<Record<string, number>>[]): string {
+  const sums = new Map<string, number>()
+  for (const counts of each) {
+    for (const [name, count] of Object.entries(counts)) sums.set(name, (sums.get(name) ?? 0) + count)
+  }
+  return [...sums]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ')
 }
 
 function numberOf(name: string, text: string): number {

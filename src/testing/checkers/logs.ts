@@ -62,6 +62,8 @@ export class LogChecker {
     this.#copies.delete(node)
     for (const [range, recovered] of log.recovered) this.#recovered({ node, range, recovered, log })
     for (const [range, { terms, syncedLast }] of before ?? []) {
+      // It knows that it may have lost some: it never speaks under that replica id again.
+      if (log.recovered.get(range)?.forgot === true) continue
       const after = this.#copy(node, range)
       for (let index = 1; index <= syncedLast; index++) {
         // Below its truncation point nobody asks any more.

@@ -1,0 +1,54 @@
+import { type FoundBatch, inspectBatch, type SegmentImage } from '../storage/log/inspect.js'
+import { dataView, RECORD_HEADER_BYTES } from '../storage/log/layout.js'
+import { LOG_DIRECTORY, segmentSequence } from '../storage/log/segments.js'
+import type { MemoryFiles } from './files.js'
+import type { SeededRandom } from './random.js'
+
+interface Placed {
+  readonly image: SegmentImage
+  readonly at: number
+  readonly batch: FoundBatch
+}
+
+/** Flips a bit in the payload of some entry in the log of a node that is down. False: it holds none. */
+export function rotEntry(files: MemoryFiles, random: SeededRandom): boolean {
+  const payloads = batchesOf(files).flatMap(({ image, at, batch }) =>
+    batch.rows
+      .filter(({ type, length }) => type === 'entry' && length > 0)
+      .map(({ offset, length }) => ({ image, from: at + offset + RECORD_HEADER_BYTES, length })),
+  )
+  if (payloads.length === 0) return false
+  const { image, from, length } = random.pick(payloads)
+  flip(image.bytes, from + random.below(length), random)
+  return true
+}
+
+/** Flips a bit anywhere in what was written of the log of a node that is down. False: nothing was. */
+export function rotLog(files: MemoryFiles, random: SeededRandom): boolean {
+  const batches = batchesOf(files)
+  if (batches.length === 0) return false
+  const { image, at, batch } = random.pick(batches)
+  flip(image.bytes, at + random.below(batch.header.length), random)
+  return true
+}
+
+function flip(bytes: Uint8Array, at: number, random: SeededRandom): void {
+  bytes[at]! ^= 1 << random.below(8)
+}
+
+function batchesOf(files: MemoryFiles): Placed[] {
+  const batches: Placed[] = []
+  for (const path of files.paths()) {
+    const segment = segmentSequence(path.slice(LOG_DIRECTORY.length + 1))
+    if (segment === null) continue
+    const bytes = files.contents(path)
+    const image = { segment, path, bytes, view: dataView(bytes) }
+    for (let at = 0; at < bytes.length; ) {
+      const batch = inspectBatch(image, at)
+      if (batch.kind === 'flaw') break
+      batches.push({ image, at, batch })
+      at += batch.header.length
+    }
+  }
+  return batches
+}
