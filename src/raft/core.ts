@@ -173,7 +173,6 @@ export class Core {
   }
 
   mayVoteFor(candidate: ReplicaId): boolean {
-    if (this.isEmpty) return false
     return this.#yielding === null || this.clock >= this.#yielding.untilTick || this.#yielding.to === candidate
   }
 

@@ -1,18 +1,7 @@
-import { assert, assertNever } from '../base/assert.js'
+import { assert } from '../base/assert.js'
 import type { LogIndex, ReplicaId, Term, Version } from '../base/ids.js'
 import { Core } from './core.js'
-import {
-  becomeCandidate,
-  maybeCountOwnVote,
-  onPreVote,
-  onPreVoteReply,
-  onTimeoutNow,
-  onVote,
-  onVoteReply,
-  ticksUntilImpatient,
-  waitForLeader,
-} from './election.js'
-import { onAppend, onHeartbeat, tellTerm } from './follower.js'
+import { becomeCandidate, maybeCountOwnVote, ticksUntilImpatient, waitForLeader } from './election.js'
 import {
   appendOwn,
   canChangeConfiguration,
@@ -22,19 +11,16 @@ import {
   isReadyToServe,
   lead,
   mayChangeTo,
-  onHeartbeatReply,
   ticksUntilHeartbeat,
 } from './leader.js'
-import { matchAdvanced, onAppendAccepted, onAppendRejected } from './replication.js'
+import { matchAdvanced } from './replication.js'
 import { restore } from './restore.js'
+import { step } from './step.js'
 import { transferLead } from './transfer.js'
 import type {
-  AppendAccepted,
-  AppendRejected,
   Configuration,
   Entry,
   EntryKind,
-  HeartbeatReply,
   InitialState,
   Leadership,
   LogReader,
@@ -137,15 +123,7 @@ export class Raft {
 
   /** Takes in a message. Messages to others, and late ones, are ignored; nothing a correct peer may send throws. */
   step(message: Message): void {
-    const core = this.#core
-    if (message.range !== core.config.range || message.to !== core.self || message.from === core.self) return
-    if (this.#isDeaf(message)) return
-    if (message.term > core.term && !isAboutNextTerm(message)) {
-      const isFromLeader = message.type === 'append' || message.type === 'heartbeat'
-      core.becomeFollower({ term: message.term, leader: isFromLeader ? message.from : null })
-    }
-    if (message.term < core.term) this.#answerStale(message)
-    else this.#dispatch(message)
+    step(this.#core, message)
   }
 
   /** Ticks until time alone makes this replica act, at least 1. What is stepped in may bring that nearer or push it away. */
@@ -328,64 +306,6 @@ export class Raft {
     }
   }
 
-  /**
-   * Who hears from a leader takes no part in deposing it, and does not even learn the term (thesis 4.2.3, 9.6). One without a
-   * state never votes: it may have had one under this id.
-   */
-  #isDeaf(message: Message): boolean {
-    if (message.type !== 'preVote' && message.type !== 'vote') return false
-    if (this.#core.isEmpty) return true
-    if (message.type === 'vote' && message.transfer) return false
-    return message.term >= this.#core.term && this.#core.isBound
-  }
-
-  #answerStale(message: Message): void {
-    const core = this.#core
-    const envelope = core.envelope(message.from)
-    if (message.type === 'append' || message.type === 'heartbeat') tellTerm(core, message)
-    else if (message.type === 'preVote') core.send({ type: 'preVoteReply', ...envelope, granted: false })
-    else if (message.type === 'vote') core.send({ type: 'voteReply', ...envelope, granted: false })
-  }
-
-  #dispatch(message: Message): void {
-    const core = this.#core
-    switch (message.type) {
-      case 'preVote':
-        return onPreVote(core, message)
-      case 'preVoteReply':
-        return onPreVoteReply(core, message)
-      case 'vote':
-        return onVote(core, message)
-      case 'voteReply':
-        return onVoteReply(core, message)
-      case 'append':
-        return onAppend(core, message)
-      case 'heartbeat':
-        return onHeartbeat(core, message)
-      case 'timeoutNow':
-        return onTimeoutNow(core, message)
-      case 'appendAccepted':
-      case 'appendRejected':
-      case 'heartbeatReply':
-        return this.#onPeerReply(message)
-      default:
-        return assertNever(message)
-    }
-  }
-
-  #onPeerReply(message: AppendAccepted | AppendRejected | HeartbeatReply): void {
-    const core = this.#core
-    if (core.state.role !== 'leader') return
-    const progress = core.state.peers.get(message.from)
-    if (progress === undefined) return
-    if (progress.sawBoot(message.boot)) core.state.appendsDue = true
-    if (!progress.forgotten) progress.heardTick = core.clock
-    if (message.type === 'appendAccepted') onAppendAccepted(core, core.state, progress, message)
-    else if (message.type === 'appendRejected') onAppendRejected(core, core.state, progress, message)
-    else onHeartbeatReply(core, core.state, progress, message)
-    if (core.state.role === 'leader' && progress.maybeStream(core.clock)) core.outbox.askSnapshot(progress.replica)
-  }
-
   #newLeadership(): Leadership | null {
     const { role, term, leader } = this.#reported
     const core = this.#core
@@ -393,9 +313,4 @@ export class Raft {
     this.#reported = core.leadership
     return this.#reported
   }
-}
-
-/** A pre-vote and its grant name a term that nobody is in yet. */
-function isAboutNextTerm(message: Message): boolean {
-  return message.type === 'preVote' || (message.type === 'preVoteReply' && message.granted)
 }
