@@ -42,7 +42,7 @@ function replicaOf(parts: FakeParts = {}) {
     },
     overlaps: () => false,
     takeTicks: () => {},
-    raft: { restore: () => true },
+    raft: { restore: () => true, configuration: { voters: [1, 2, 3], outgoing: [], learners: [] } },
     install: (state: { storages: { span: typeof span; storage: number }[] }) => {
       fake.storages = state.storages
     },
