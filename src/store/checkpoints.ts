@@ -72,6 +72,14 @@ export class Checkpoints {
     return to === applied.index ? applied : { index: to, term: termAt(to) }
   }
 
+  /**
+   * A checkpoint with this place is on its way to our log: whatever follows it there begins no earlier, also if the one on its way
+   * is void when it is durable (test: 'while a checkpoint that cuts its log is on its way to the log').
+   */
+  leaves(truncated: Place): void {
+    this.#truncated = truncated
+  }
+
   /** The checkpoint is durable in our log. */
   written({ applied, bookkeeping, truncated }: Checkpoint): void {
     this.#at = applied.index

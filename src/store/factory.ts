@@ -103,7 +103,8 @@ export class ReplicaFactory {
    * The child of a split just applied, or null if it has no replica here: its id is out (`lowest`), or our log may have forgotten
    * what it promised. It keeps what our log holds of it already (term, vote and entries, when the parent's split is being replayed).
    * On the node that leads the parent it campaigns at once; elsewhere it yields to that node for one election timeout, so that
-   * nobody else leads the child's keys while the parent's leader may still answer for them.
+   * nobody else leads the child's keys while the parent's leader may still answer for them. A child that had begun before this
+   * start follows instead: it may have confirmed the lease of a leader of its own.
    *
    * The child's replicas stand in the order of the parent's, so each finds its own by place: a node may hold two for a while.
    */
@@ -120,6 +121,9 @@ export class ReplicaFactory {
     const found = this.#parts.log.recovered.get(range) ?? { ...FRESH, checkpoint: null }
     if (own === undefined || own.replica < given.lowest || found.forgot) return null
     assert(found.checkpoint === null, 'a child with a state of its own is not cut again', range)
+    const first: InitialState['start'] = parent.leads
+      ? { kind: 'campaign' }
+      : { kind: 'yield', to: of(parent.raft.leader)?.replica ?? null }
     return this.#make({
       range,
       id: own.replica,
@@ -130,7 +134,7 @@ export class ReplicaFactory {
       applied: NOTHING,
       truncated: NOTHING,
       checkpointed: null,
-      start: parent.leads ? { kind: 'campaign' } : { kind: 'yield', to: of(parent.raft.leader)?.replica ?? null },
+      start: found.hardState.term === NO_TERM ? first : { kind: 'follow' },
     })
   }
 

@@ -65,14 +65,20 @@ export class Lifecycle {
   readonly #parts: LifecycleParts
   readonly #lowest: Map<RangeId, ReplicaId>
   readonly #switches = new Map<Replica, Switch>()
+  /** Their replica is gone, and their tombstone not yet durable. */
+  readonly #leaving = new Set<RangeId>()
 
   constructor(parts: LifecycleParts) {
     this.#parts = parts
     this.#lowest = new Map(parts.log.tombstones)
   }
 
-  /** Lower replica ids of the range are out for ever. */
+  /**
+   * Lower replica ids of the range are out for ever. None may come while one leaves: the tombstone that is still to be written drops
+   * all that the log holds of the range, the votes of a newcomer too (test: 'leaves its tombstone before another may be placed').
+   */
   lowestAllowed(range: RangeId): ReplicaId {
+    if (this.#leaving.has(range)) return Number.POSITIVE_INFINITY as ReplicaId
     return this.#lowest.get(range) ?? (0 as ReplicaId)
   }
 
@@ -119,8 +125,12 @@ export class Lifecycle {
     this.#switches.delete(replica)
     const lowest = (id + 1) as ReplicaId
     this.#lowest.set(range, lowest)
+    this.#leaving.add(range)
     this.#parts.stateSync.start(() => {
-      this.#parts.writer.tombstone({ range, lowest }, () => this.#drop(storages))
+      this.#parts.writer.tombstone({ range, lowest }, () => {
+        this.#leaving.delete(range)
+        this.#drop(storages)
+      })
     })
   }
 
@@ -134,6 +144,11 @@ export class Lifecycle {
     replica.loseState()
     this.#parts.onStateGone(replica)
     this.#parts.writer.checkpoints([{ range, checkpoint: replica.checkpoint() }], () => this.#drop(storages))
+    // A switch to that state may be about to follow: it would name storage ids that are deleted.
+    const open = this.#switches.get(replica)
+    if (open !== undefined) {
+      this.#switches.set(replica, { ...open, checkpoint: { ...open.checkpoint, storages: [] } })
+    }
     this.#parts.touch(replica)
   }
 
@@ -215,7 +230,7 @@ export class Lifecycle {
     this.#switches.delete(replica)
     this.#parts.writer.checkpoints([{ range: replica.range, checkpoint: open.checkpoint }], () => {
       replica.checkpointWritten(open.checkpoint)
-      this.#healed(replica)
+      if (open.checkpoint.storages.length > 0) this.#healed(replica)
       this.#drop(open.before)
       open.done(true)
     })

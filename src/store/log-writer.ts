@@ -127,11 +127,17 @@ export class LogWriter {
     if (this.#inFlight !== null || !(batch.needed || batch.items.length > LAZY_ITEMS_MAX)) return
     this.#inFlight = batch
     this.#collecting = newBatch(batch.number + 1)
-    this.#log.append(batch.items, () => {
+    const items = batch.items.filter((item) => item.kind !== 'repair' || this.#isDamaged(item))
+    this.#log.append(items, () => {
       this.#inFlight = null
       this.#finished.push(batch)
       this.#wake()
     })
+  }
+
+  /** The batch before may have replaced the entry, or let go of it. */
+  #isDamaged({ range, entry }: { range: RangeId; entry: Entry }): boolean {
+    return this.#log.damaged(range).includes(entry.index) && this.#log.reader(range).term(entry.index) === entry.term
   }
 
   /** Makes even lazily kept commit indexes go with the next flush: before a shutdown, so that replay starts far. */

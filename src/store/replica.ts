@@ -275,8 +275,9 @@ export class Replica implements Persisting, Due {
 
   /** A removed replica has nothing to say any more. */
   persisted(written: Written): void {
-    this.takeTicks()
+    // Nobody has told a removed one of time, so that more may have passed than it waits for.
     if (this.#isRemoved) return
+    this.takeTicks()
     this.raft.persisted(written)
     this.#host.touch(this)
   }
@@ -332,9 +333,11 @@ export class Replica implements Persisting, Due {
     if (applied.split !== null) this.#split(applied.split)
     if (proposed !== null) settleAll(proposed.proposals, applied.outcomes)
     this.raft.appliedTo(entry.index)
-    if (applied.replicas === null) return true
-    this.book.applied()
-    this.#host.onReplicas(this)
+    if (applied.replicas !== null) {
+      this.book.applied()
+      this.#host.onReplicas(this)
+    }
+    // It may be out by now, or have found by this very entry that its state is not that of the others.
     return !this.#isRemoved && this.hasState
   }
 
@@ -475,6 +478,7 @@ export class Replica implements Persisting, Due {
   /** The checkpoint is on its way to our log: the core is told before entries go that it can't have them any more. */
   checkpointLeaves({ truncated }: Checkpoint): void {
     if (truncated.index > this.truncated) this.raft.truncatedTo(truncated)
+    this.#checkpoints.leaves(truncated)
   }
 
   /** The checkpoint is durable in our log. */

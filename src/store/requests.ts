@@ -238,7 +238,8 @@ export class Requests {
   /** Asks the session table before anything else: a repeat gets its first answer wherever the key is now. */
   #admitWrite(request: WriteRequest | SplitRequest, sink: ReplySink): Replica | null {
     const holder = this.#parts.replicas.get(request.range)
-    const known = request.origin === null ? null : (holder?.machine.sessions.known(request.origin) ?? null)
+    const isAsked = request.origin !== null && holder?.hasState === true
+    const known = isAsked ? holder.machine.sessions.known(request.origin) : null
     if (known !== null) {
       this.#settle(request, sink, known)
       return null

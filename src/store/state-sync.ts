@@ -34,7 +34,11 @@ export class StateSync {
   readonly #pinned: (replica: Replica) => LogIndex | null
   #running = false
   #loggedAtLast = 0
-  #then: (() => void)[] = []
+  /** Wait for a whole sync of their own; one serves them all. */
+  #waiting: (() => void)[] = []
+  /** After it there is none. */
+  #last: (() => void) | null = null
+  #closed = false
 
   constructor(parts: {
     log: NodeLog
@@ -64,10 +68,19 @@ export class StateSync {
 
   /** `done` after a whole sync that began at or after this call. */
   start(done: () => void): void {
-    if (this.#running) {
-      this.#then.push(() => this.start(done))
-      return
-    }
+    if (this.#closed) return
+    if (this.#running) this.#waiting.push(done)
+    else this.#begin(done)
+  }
+
+  /** The last one, behind all that wait: `done` after it, and nothing is begun any more. */
+  close(done: () => void): void {
+    this.#closed = true
+    if (this.#running) this.#last = done
+    else this.#begin(done)
+  }
+
+  #begin(done: () => void): void {
     this.#running = true
     this.#loggedAtLast = this.#log.appendedBytes
     const pictures = this.#pictures()
@@ -104,7 +117,16 @@ export class StateSync {
 
   #finish(done: () => void): void {
     this.#running = false
+    const waiting = this.#waiting.splice(0)
+    const last = this.#last
+    if (waiting.length > 0) {
+      this.#begin(() => {
+        for (const each of waiting) each()
+      })
+    } else if (last !== null) {
+      this.#last = null
+      this.#begin(last)
+    }
     done()
-    for (const next of this.#then.splice(0)) next()
   }
 }

@@ -199,7 +199,7 @@ export class Store {
     this.#ticker.stop()
     for (const replica of this.#replicas.values()) this.#requests.refuseAll(replica, STOPPING)
     this.#ids.refuseAll(STOPPING)
-    this.#stateSync.start(done)
+    this.#stateSync.close(done)
     this.#writer.force()
     this.#wake()
   }

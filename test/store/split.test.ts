@@ -5,7 +5,7 @@ import { DESCRIPTOR_SPAN, decodeDescriptor } from '../../src/kv/meta.js'
 import type { Route } from '../../src/kv/requests.js'
 import { SimCluster } from '../../src/testing/cluster.js'
 import { Bench } from './bench.js'
-import { append, Followers, vote } from './followers.js'
+import { append, Followers, heartbeat, vote } from './followers.js'
 import { Client, DATA, get, k, put, putWrite, scan, split, write } from './requests.js'
 
 async function leading(seed = 1) {
@@ -82,11 +82,39 @@ describe('a split', () => {
     // Its vote of that term went to itself.
     bench.receive(3, vote(3, before.term, { range: child, lastIndex: raft.lastIndex, lastTerm: raft.term }))
     await bench.runFor(1)
-    expect(bench.messagesTo(3, 'voteReply').at(-1)).toMatchObject({ term: before.term, granted: false })
+    expect(bench.messagesTo(3, 'voteReply').filter((reply) => 'granted' in reply && reply.granted)).toEqual([])
     await bench.leads(child)
     const read = get(['q'], { range: child, generation: 2 })
     await bench.ask(client, read)
     expect(client.values(read)).toEqual(['1'])
+  })
+
+  it('applied again after a restart, a child that heard a leader may have confirmed its lease: it votes for nobody for a while', async () => {
+    const { bench: leader, client } = await leading()
+    await cut(leader, client, 'm')
+    const { raft } = leader.replica(DATA)
+    const entries = [...raft.committedEntries({ from: 1 as typeof raft.commit, bytesMax: 1e6 })]
+    const child = [...leader.store.replicas].map(({ range }) => range).at(-1)!
+
+    const bench = await Bench.open({ nodes: 3, seed: 2 })
+    bench.receive(2, append(2, raft.term, entries, { commit: entries.length }))
+    await bench.runWhile(() => bench.store.replica(child) === undefined)
+    bench.receive(3, heartbeat(3, 1, child))
+    await bench.runFor(20)
+    bench.crash()
+    await bench.start()
+    // The parent hears its leader before it applies the split again.
+    bench.receive(2, heartbeat(2, raft.term))
+    await bench.runWhile(() => bench.store.replica(child) === undefined)
+    const before = bench.sent.length
+    const replies = () => bench.sent.slice(before).filter(({ message }) => message.type === 'voteReply')
+    bench.receive(2, vote(2, 2, { range: child }))
+    await bench.runFor(400)
+    expect(replies()).toEqual([])
+    await bench.runFor(200)
+    bench.receive(2, vote(2, 9, { range: child }))
+    await bench.runFor(20)
+    expect(replies()).toMatchObject([{ message: { granted: true } }])
   })
 
   it('a child has its checkpoint in the same batch as the parent that is past the split, never before', async () => {

@@ -69,7 +69,8 @@ export class EntryRepair {
     const { range, id: from } = replica
     const others = replica.descriptor.replicas.filter((each) => each.replica !== from)
     if (others.length > 0 && others.every((each) => without.has(each.replica))) {
-      this.#damaged.delete(range)
+      // It stays on the list: the snapshot may end before this entry, and only a look finds that it is past.
+      without.clear()
       return this.#parts.onLost(replica, `entry ${index} of its log is damaged, and no other replica has it`)
     }
     const term = this.#parts.log.reader(range).term(index)
