@@ -93,6 +93,8 @@ export class RotRun {
   async damageAll(): Promise<RotResult> {
     const tableKey = await this.#writeKey('w/a/table')
     const stateLogNode = this.#cluster.nodes[1]!
+    // What a node applies only after its restart is in no table of it yet.
+    await wholeAgain(this.#cluster, this.#db, STUCK_AFTER_MS)
     await this.#restart(this.#cluster.nodes[0]!)
     const stateLogKey = await this.#writeKey('w/b/state-log')
     const logKey = await this.#writeKey('w/c/log')

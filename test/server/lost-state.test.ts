@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { Bench, eventually, refusal, serving, type TestNode } from './support.js'
@@ -9,16 +9,23 @@ afterEach(() => bench.clear())
 const loseState = (node: TestNode) => rm(join(node.directory, 'state'), { recursive: true })
 
 describe('a node whose state is lost', () => {
-  test('says so by name, keeps its replica ids, and has its state fetched from the others', async () => {
+  test.each([
+    ['it is gone', loseState, 'it does not hold the state as of sync'],
+    [
+      'its record of damage is unreadable',
+      (node: TestNode) => writeFile(join(node.directory, 'state', 'DAMAGED.json'), '{'),
+      'DAMAGED.json is unreadable',
+    ],
+  ])('says so by name, keeps its replica ids, and has its state fetched from the others: %s', async (_, lose, what) => {
     const nodes = await bench.cluster(3)
     const [, , node] = nodes
     const db = await bench.connect(nodes)
     await db.put('a', 1)
     const born = (await db.status()).ranges.map(({ members }) => members)
     await node!.stop()
-    await loseState(node!)
+    await lose(node!)
     await node!.start()
-    await node!.lines.find(/error: the state is lost: it does not hold the state as of sync/)
+    expect(await node!.lines.find(/error: the state is lost: /)).toContain(what)
     expect(node!.lines.count(/error: state of a replica given up, a snapshot will replace it/)).toBe(2)
     const { ranges } = await eventually(async () => {
       const status = await serving(db, { nodes: 3, ranges: 2 })
