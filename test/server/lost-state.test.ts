@@ -27,6 +27,7 @@ describe('a node whose state is lost', () => {
     await node!.start()
     expect(await node!.lines.find(/error: the state is lost: /)).toContain(what)
     expect(node!.lines.count(/error: state of a replica given up, a snapshot will replace it/)).toBe(2)
+    await eventually(() => node!.lines.count(/info: snapshot installed/) === 2 || null)
     const { ranges } = await eventually(async () => {
       const status = await serving(db, { nodes: 3, ranges: 2 })
       const isWhole = status.ranges.every(({ states }) => new Set(states.map(({ digest }) => digest)).size === 1)
@@ -36,7 +37,7 @@ describe('a node whose state is lost', () => {
     // Fetched once: the next start finds it whole.
     await node!.stop()
     await node!.start()
-    expect(node!.lines.count(/error: the state is lost/)).toBe(1)
+    expect(node!.lines.count(/error: the state is lost: /)).toBe(1)
     await nodes[0]!.stop()
     expect(await db.get('a')).toBe(1)
   })
