@@ -43,8 +43,8 @@ function node(lowest = 0) {
   })
   const append = (to: number, type: Message['type'] = 'append') =>
     placement.unknown(leader, { type, range, to } as unknown as Message)
-  const place = (replica: number, nonce: number | null) =>
-    placement.place(leader, { type: 'place', replica: id(replica), descriptor, nonce })
+  const place = (replica: number, nonce: number | null, by = descriptor) =>
+    placement.place(leader, { type: 'place', replica: id(replica), descriptor: by, nonce })
   const nonce = () => sent.flatMap((message) => (message.type === 'vacant' ? [message.nonce] : [])).at(-1)!
   return { replicas, sent, created, discarded, append, place, nonce }
 }
@@ -76,7 +76,31 @@ describe('a node that is asked for a replica it has not got', () => {
     place(4, given)
     place(4, given)
     expect(created).toEqual([4])
+    place(5, null)
     expect(nonce()).not.toBe(given)
+  })
+
+  it('does not call vacant what is on its way to the log: it would be replaced as soon as it is there', () => {
+    const { place, nonce, sent, created } = node()
+    place(4, null)
+    place(4, nonce())
+    sent.length = 0
+    place(4, nonce())
+    place(4, null)
+    expect([created, sent]).toEqual([[4], []])
+  })
+
+  it('lets go of a replica with a state once a descriptor shows that it is out, and not for an older one', () => {
+    const { append, place, replicas, discarded, sent } = node()
+    replicas.set(range, replicaOf(range, { id: 5, hasState: true }))
+    append(6)
+    expect([discarded, sent]).toEqual([[], [{ type: 'absent', range, replica: 6 }]])
+    const named = [5, 6].map((each) => ({ replica: id(each), node: leader, role: 'learner' as const }))
+    place(6, null, { ...descriptor, replicas: named })
+    place(4, null, { ...descriptor, replicas: [], nextReplica: id(5) })
+    expect(discarded).toEqual([])
+    place(6, null, { ...descriptor, replicas: named.slice(1) })
+    expect(discarded).toEqual([replicas.get(range)])
   })
 
   it('is silent while another range lies there: a split ahead of it may make the replica', () => {
@@ -89,10 +113,10 @@ describe('a node that is asked for a replica it has not got', () => {
     expect(sent).toHaveLength(1)
   })
 
-  it('lets go of an empty one for a later id, never of one with a state, nor for an earlier id', () => {
+  it('lets go of an empty one for a later id, never for an earlier id', () => {
     const { append, replicas, discarded, sent } = node()
     replicas.set(range, replicaOf(range, { id: 4, hasState: true }))
-    append(5)
+    append(3)
     replicas.set(range, replicaOf(range, { id: 4, hasState: false }))
     append(3)
     expect([discarded, sent]).toEqual([[], []])

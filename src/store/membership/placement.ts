@@ -11,7 +11,7 @@ export interface PlacementParts {
   lowestAllowed(range: RangeId): ReplicaId
   /** Makes an empty replica; it is there once `replicas` has it. */
   create(range: RangeId, replica: ReplicaId): void
-  /** Lets go of a replica that has no state and has promised nothing. */
+  /** Lets go of a replica that has no state and has promised nothing, or is out of its range. */
   discard(replica: Replica): void
   send(to: NodeId, message: PeerMessage): void
 }
@@ -23,6 +23,8 @@ export interface PlacementParts {
 export class Placement {
   readonly #parts: PlacementParts
   readonly #nonces = new Map<RangeId, number>()
+  /** In this boot. While one is on its way to our log it is not here, and not vacant either. */
+  readonly #made = new Map<RangeId, ReplicaId>()
 
   constructor(parts: PlacementParts) {
     this.#parts = parts
@@ -32,9 +34,9 @@ export class Placement {
   unknown(from: NodeId, { type, range, to }: Message): void {
     if (type !== 'append' && type !== 'heartbeat') return
     const here = this.#parts.replicas.get(range)
-    // An id given later replaces this one; if this one holds anything it hears from the others that it is out.
-    if (here !== undefined && (here.hasState || here.id > to)) return
-    if (here !== undefined) this.#parts.discard(here)
+    if (here !== undefined && here.id > to) return
+    // An id given later replaces this one; if this one holds anything, it goes only once a descriptor shows that it is out.
+    if (here?.hasState === false) this.#parts.discard(here)
     if (to < this.#parts.lowestAllowed(range)) return
     this.#parts.send(from, { type: 'absent', range, replica: to })
   }
@@ -42,6 +44,10 @@ export class Placement {
   place(from: NodeId, { replica, descriptor, nonce }: PlaceMessage): void {
     const { replicas } = this.#parts
     const { range } = descriptor
+    const here = replicas.get(range)
+    // A learner asks nobody for votes, so nobody else tells it.
+    if (here !== undefined && isOut(here, descriptor)) this.#parts.discard(here)
+    if (this.#made.get(range) === replica) return
     if (replicas.has(range) || replica < this.#parts.lowestAllowed(range)) return
     // A replica whose span overlaps may have a split ahead of it that makes this one.
     for (const other of replicas.values()) {
@@ -53,6 +59,7 @@ export class Placement {
       return
     }
     this.#nonces.delete(range)
+    this.#made.set(range, replica)
     this.#parts.create(range, replica)
   }
 
@@ -63,4 +70,9 @@ export class Placement {
     this.#nonces.set(range, nonce)
     return nonce
   }
+}
+
+/** `descriptor` is what a leader has applied. Ids are given in order, and never again. */
+function isOut(here: Replica, { replicas, nextReplica }: PlaceMessage['descriptor']): boolean {
+  return here.id < nextReplica && !replicas.some(({ replica }) => replica === here.id)
 }
