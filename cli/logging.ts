@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import pino from 'pino'
 import type { Logger, LogLevel } from '../src/base/ports.js'
 
@@ -14,16 +15,16 @@ export interface ProcessLogger extends Logger {
  */
 export function processLogger(level: LogLevel): ProcessLogger {
   const destination = pino.destination({ fd: 1, sync: false, maxLength: BUFFER_BYTES_MAX })
-  const logger = pino(
-    {
-      level,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      serializers: { error: pino.stdSerializers.err },
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    destination,
-  )
+  const options: pino.LoggerOptions = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { error: pino.stdSerializers.err },
+    formatters: { level: (label) => ({ level: label }) },
+  }
+  const logger = pino(options, destination)
+  // The process may be killed right behind such a line, with writes off the event loop still under way.
+  const urgent = pino(options, { write: (line) => writeNow(line, (rest) => destination.write(rest)) })
   const flush = () => {
     try {
       destination.flushSync()
@@ -33,9 +34,21 @@ export function processLogger(level: LogLevel): ProcessLogger {
   }
   return {
     log(at, message, fields) {
-      logger[at](fields ?? {}, message)
       if (at === 'error') flush()
+      const to = at === 'error' ? urgent : logger
+      to[at](fields ?? {}, message)
     },
     flush,
+  }
+}
+
+/** Writes before it returns, as far as the reader takes it. */
+function writeNow(line: string, later: (rest: string) => void): void {
+  const bytes = Buffer.from(line)
+  let written = 0
+  try {
+    while (written < bytes.length) written += writeSync(1, bytes, written)
+  } catch {
+    later(bytes.toString('utf8', written))
   }
 }
