@@ -4,6 +4,7 @@ import { META_RANGE, NO_VERSION } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import type { Reply, Route, RoutesRequest } from '../kv/requests.js'
 import { contains } from '../range/span.js'
+import { isSole } from './lost-state.js'
 import type { MetaIndex } from './meta-index.js'
 import type { Replica } from './replica.js'
 import { errorReply, failure } from './replies.js'
@@ -40,16 +41,17 @@ export class Routes {
 
   #forKey(key: Key): Route | null {
     for (const replica of this.#replicas.values()) {
-      if (replica.hasState && contains(replica.descriptor.span, key)) return this.of(replica)
+      if (knowsItsRange(replica) && contains(replica.descriptor.span, key)) return this.of(replica)
     }
     const indexed = this.#index.from(key, 1)[0]
     return indexed === undefined ? null : this.#route(indexed)
   }
 
-  /** A replica without a state knows its range from before, or not at all: it was just placed here. */
   #route(descriptor: Descriptor): Route {
     const replica = this.#replicas.get(descriptor.range)
-    return replica?.hasState === true ? this.of(replica) : { descriptor, leader: replica?.leaderNode ?? null }
+    return replica !== undefined && knowsItsRange(replica)
+      ? this.of(replica)
+      : { descriptor, leader: replica?.leaderNode ?? null }
   }
 
   reply(request: RoutesRequest): Reply {
@@ -72,7 +74,10 @@ export class Routes {
 
   /** The index may lag behind a split that this node has applied already. */
   #ownFrom(from: Key, limit: number): readonly Replica[] {
-    const covers = ({ hasState, descriptor: { span } }: Replica) => hasState && (span.end === null || span.end > from)
+    const covers = (replica: Replica) => {
+      const { end } = replica.descriptor.span
+      return knowsItsRange(replica) && (end === null || end > from)
+    }
     return [...this.#replicas.values()]
       .filter(covers)
       .sort((a, b) => byStart(this.of(a), this.of(b)))
@@ -83,6 +88,14 @@ export class Routes {
   get metaLeader(): NodeId | null {
     return this.#replicas.get(META_RANGE)?.leaderNode ?? null
   }
+}
+
+/**
+ * A replica without a state knows its range from before, or not at all: it was just placed here. But if nobody else has any, who asks
+ * is to hear from it why the range is not served.
+ */
+function knowsItsRange(replica: Replica): boolean {
+  return replica.hasState || isSole(replica)
 }
 
 function byStart(a: Route, b: Route): number {

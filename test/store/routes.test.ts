@@ -12,8 +12,10 @@ const indexed = { range, span: { start: k('a'), end: k('m') }, generation: 3 as 
 const leaderNode = 2 as NodeId
 
 /** A node that holds this replica of a range that its index knows. */
-function routesWith(replica: { hasState: boolean; descriptor: Partial<Descriptor> }): Routes {
-  const replicas = new Map([[range, { range, leaderNode, ...replica } as Replica]])
+function routesWith(replica: { hasState: boolean; descriptor: Partial<Descriptor>; voters?: number[] }): Routes {
+  const { voters = [1, 2, 3], ...rest } = replica
+  const raft = { configuration: { voters, outgoing: [] } }
+  const replicas = new Map([[range, { range, id: 1, leaderNode, raft, ...rest } as unknown as Replica]])
   return new Routes({ replicas, index: { from: () => [indexed] } as unknown as MetaIndex, nodes: new Map() })
 }
 
@@ -27,6 +29,12 @@ describe('what a node says about who serves what', () => {
     const own = { ...indexed, generation: 4 as Generation }
     const route = { descriptor: own, leader: leaderNode }
     expect(told(routesWith({ hasState: true, descriptor: own }))).toEqual([[route], [route]])
+  })
+
+  it('is what a replica says that lost its state and is the only one: so its refusal is heard', () => {
+    const own = { ...indexed, generation: 4 as Generation }
+    const route = { descriptor: own, leader: leaderNode }
+    expect(told(routesWith({ hasState: false, descriptor: own, voters: [1] }))).toEqual([[route], [route]])
   })
 
   it.each([
