@@ -15,9 +15,17 @@
  * Nothing sleeps: time passes only while `run`, `runFor` or `runWhile` do. The code that runs is the one that serves; only
  * clock, random numbers, network and disk are simulated. Checkers look on, and `cluster.violations` stays empty.
  */
+export {
+  checkHistory,
+  type HistoryDemands,
+  type HistoryLack,
+  type HistoryVerdict,
+  lackOfHistory,
+} from './check-history.js'
 export { SimCluster, type SimClusterOptions } from './cluster.js'
 export { drawFaultPlan, type PlanBounds } from './draw-plan.js'
 export { describePlan, type Fault, type FaultPlan, type Harm, type Target } from './fault-plan.js'
+export { formatOperation, HistoryFileError, parseHistory, parseOperation } from './history-file.js'
 export {
   type CasOperation,
   type CheckOptions,

@@ -74,7 +74,7 @@ function shortestIllegalPrefix(history: History, isIllegal: (piece: History) => 
 
 function prefix(history: History, end: number): Operation[] {
   return history
-    .filter((operation) => operation.invoke < end && operation.status !== 'fail')
+    .filter((operation) => operation.invoke <= end && operation.status !== 'fail')
     .map((operation) => (operation.complete > end ? { ...operation, status: 'info' as const } : operation))
     .filter((operation) => operation.status === 'ok' || operation.op !== 'get')
 }

@@ -2,7 +2,7 @@ import { assert } from '../base/assert.js'
 import { checkKey } from './linearizability-search.js'
 import { smallestIllegalPiece } from './linearizability-shrink.js'
 
-/** What one client did to one key. `invoke` and `complete` are places on one real-time line; no two are equal. */
+/** What one client did to one key. `invoke` and `complete` are places on one real-time line; where two are equal, the operations overlap. */
 interface Timed {
   readonly client: string | number
   readonly key: string
@@ -103,7 +103,7 @@ function describeCall(operation: Operation): string {
 function byKey(operations: readonly Operation[]): Map<string, Operation[]> {
   const keys = new Map<string, Operation[]>()
   for (const operation of operations) {
-    assert(operation.status === 'info' || operation.invoke < operation.complete, 'it ends after it began', operation)
+    assert(operation.status === 'info' || operation.invoke <= operation.complete, 'it ends after it began', operation)
     const history = keys.get(operation.key)
     if (history === undefined) keys.set(operation.key, [operation])
     else history.push(operation)

@@ -2,11 +2,16 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { checkLinearizability, type Operation } from '../../src/testing/linearizability.js'
 import { isExplainable } from './brute-force.js'
-import { type Case, cases } from './histories.js'
+import { corpus } from './corpus.js'
 
 describe('histories known to be legal or illegal', () => {
-  it.each(cases)('$name is $verdict', ({ history, verdict }: Case) => {
+  it.each(corpus())('$verdict: $name', ({ history, verdict }) => {
     expect(checkLinearizability(history).kind).toBe(verdict)
+  })
+
+  it('there are at least twenty of each', () => {
+    expect(corpus().filter(({ verdict }) => verdict === 'legal').length).toBeGreaterThanOrEqual(20)
+    expect(corpus().filter(({ verdict }) => verdict === 'illegal').length).toBeGreaterThanOrEqual(20)
   })
 })
 
@@ -64,6 +69,42 @@ describe('histories made from a sequential run', () => {
         expect(piece.some((operation) => operation.op === 'get' && operation.result === 'never written')).toBe(true)
       }),
       { numRuns: 300, seed: 23 },
+    )
+  })
+
+  it('are caught when one read is changed to a value that was overwritten before it began', () => {
+    let caught = 0
+    fc.assert(
+      fc.property(spacedRun(40), fc.nat(), (history, pick) => {
+        const stale = staleReads(history)
+        fc.pre(stale.length > 0)
+        caught++
+        const { read, overwritten } = stale[pick % stale.length]!
+        const verdict = checkLinearizability(
+          history.map((operation) => (operation === read ? { ...read, result: overwritten } : operation)),
+        )
+        expect(verdict.kind).toBe('illegal')
+      }),
+      { numRuns: 300, seed: 25 },
+    )
+    expect(caught).toBe(300)
+  })
+
+  it('are caught when the write that a read saw is taken out, or said to have failed', () => {
+    fc.assert(
+      fc.property(spacedRun(40), fc.nat(), fc.boolean(), (history, pick, out) => {
+        const seen = history.flatMap((operation) =>
+          operation.op === 'get' && operation.status === 'ok' && operation.result !== null ? [operation.result] : [],
+        )
+        fc.pre(seen.length > 0)
+        const victim = seen[pick % seen.length]!
+        const mutated = history.flatMap((operation) => {
+          if (!('value' in operation) || operation.value !== victim) return [operation]
+          return out ? [] : [{ ...operation, status: 'fail' as const }]
+        })
+        expect(checkLinearizability(mutated).kind).toBe('illegal')
+      }),
+      { numRuns: 300, seed: 26 },
     )
   })
 
@@ -164,6 +205,45 @@ function sequentialRun(maxLength: number): fc.Arbitrary<Operation[]> {
       if (hit) state = value
       return { ...timed, op: 'cas', expect, value, result: hit }
     })
+  })
+}
+
+/** As `sequentialRun`, but every value is written once. */
+function spacedRun(maxLength: number): fc.Arbitrary<Operation[]> {
+  const part = fc.record({
+    kind: fc.constantFrom('put', 'put', 'get', 'get', 'cas'),
+    before: fc.nat(15),
+    after: fc.nat(15),
+  })
+  return fc.array(part, { minLength: 4, maxLength }).map((parts) => {
+    let state: string | null = null
+    return parts.map(({ kind, before, after }, at): Operation => {
+      const timed = {
+        client: at,
+        key: 'k',
+        invoke: at * 10 - before,
+        complete: at * 10 + 1 + after,
+        status: 'ok' as const,
+      }
+      const was = state
+      if (kind === 'get') return { ...timed, op: 'get', result: was }
+      state = `v${at}`
+      if (kind === 'put') return { ...timed, op: 'put', value: state }
+      return { ...timed, op: 'cas', expect: was, value: state, result: true }
+    })
+  })
+}
+
+type Read = Operation & { readonly op: 'get' }
+
+/** Reads, each with a value that another write had certainly replaced before the read began. */
+function staleReads(history: readonly Operation[]): { read: Read; overwritten: string }[] {
+  const writes = history.filter((operation) => operation.op === 'put' || operation.op === 'cas')
+  return history.flatMap((read) => {
+    if (read.op !== 'get') return []
+    const before = writes.filter(({ complete }) => complete < read.invoke)
+    const old = before.find((write) => before.some((later) => write.complete < later.invoke))
+    return old === undefined ? [] : [{ read, overwritten: old.value }]
   })
 }
 
