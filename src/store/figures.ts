@@ -19,6 +19,8 @@ export interface StoreFigures {
   readonly coldReads: number
   /** From other nodes, not looked at yet. */
   readonly frames: number
+  /** Snapshots that are being taken in. */
+  readonly snapshotsIn: number
   /** No room for writes. */
   readonly diskFull: boolean
   readonly overlayBytes: number
@@ -38,6 +40,7 @@ export function figuresOf(parts: {
   readonly replicas: Iterable<Replica>
   readonly coldReads: number
   readonly frames: number
+  readonly snapshotsIn: number
   readonly state: Pick<StateStore, 'overlayBytes' | 'isFull'>
   readonly log: Pick<NodeLog, 'diskBytes' | 'isFull'>
 }): StoreFigures {
@@ -56,6 +59,7 @@ export function figuresOf(parts: {
     reads: sum(({ reads }) => reads.waiting),
     coldReads: parts.coldReads,
     frames: parts.frames,
+    snapshotsIn: parts.snapshotsIn,
     diskFull: parts.state.isFull || parts.log.isFull,
     overlayBytes: parts.state.overlayBytes,
     logBytes: parts.log.diskBytes,

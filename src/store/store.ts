@@ -470,6 +470,8 @@ export class Store {
   figures(): StoreFigures {
     const { state, log } = this.#options
     const coldReads = this.#requests.coldReads
-    return figuresOf({ replicas: this.#replicas.values(), coldReads, frames: this.#frames.length, state, log })
+    const snapshotsIn = this.#keeping.receiver.open
+    const replicas = this.#replicas.values()
+    return figuresOf({ replicas, coldReads, frames: this.#frames.length, snapshotsIn, state, log })
   }
 }

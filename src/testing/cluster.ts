@@ -9,6 +9,7 @@ import { SimClients } from './clients.js'
 import { deepFreeze } from './freeze.js'
 import { calmLink, type LinkQuality, SimNetwork } from './network.js'
 import { type NodeObserver, SimNode } from './node.js'
+import { Phases } from './phases.js'
 import type { SimProcess } from './process.js'
 import { SeededRandom } from './random.js'
 import { Scheduler } from './scheduler.js'
@@ -55,6 +56,8 @@ export class SimCluster {
   readonly scheduler = new Scheduler()
   readonly trace: Trace
   readonly network: SimNetwork
+  /** What the nodes are busy with. */
+  readonly phases: Phases
   readonly random: SeededRandom
   readonly #options: SimClusterOptions
   readonly #cluster: ClusterId
@@ -84,6 +87,7 @@ export class SimCluster {
     const draw = this.random.fork('cluster')
     this.#cluster = Array.from({ length: 32 }, () => draw.below(16).toString(16)).join('') as ClusterId
     this.#nodes = this.#makeNodes(options.nodes ?? 3)
+    this.phases = new Phases(this.#nodes)
   }
 
   get nodes(): readonly SimNode[] {
@@ -308,7 +312,10 @@ export class SimCluster {
         const state = this.#checkers.appliedBy(node.id, replica)
         this.trace.event(now(), node.place, 'applied', state.range, state.index, state.term, state.clock, state.digest)
       },
-      serves: (node) => this.trace.event(now(), node.place, 'serves'),
+      serves: (node) => {
+        this.trace.event(now(), node.place, 'serves')
+        this.phases.served(node, (range) => this.#checkers.applied.highest(range))
+      },
       forgot: (node) => {
         this.trace.event(now(), node.place, 'forgot')
         this.#checkers.wiped(node.id)

@@ -1,28 +1,35 @@
 import type { Fault, FaultPlan, Target } from './fault-plan.js'
 import type { LinkQuality } from './network.js'
 import type { SeededRandom } from './random.js'
+import { REGISTERS, registerAt } from './workload.js'
 
 const KiB = 1024
-const common = ['crash', 'pause', 'partition', 'links'] as const satisfies readonly Fault['kind'][]
-const rare = ['harm', 'full', 'hang', 'transfer', 'drain', 'clock'] as const satisfies readonly Fault['kind'][]
+const common = ['crash', 'pause', 'partition', 'links'] as const
+const rare = ['harm', 'full', 'hang', 'transfer', 'drain', 'clock'] as const
+type DrawnKind = (typeof common)[number] | (typeof rare)[number]
 const harms = ['wiped', 'state lost', 'entry rotten', 'log rotten', 'record rotten'] as const
 /** By then an election that a crash set off has mostly ended. */
 const ELECTION_MS = 1_500
 const shapes = ['isolate', 'peers', 'deaf', 'mute', 'pair'] as const
 
 export interface PlanBounds {
-  readonly nodes: number
+  /** Default 3. */
+  readonly nodes?: number
+  /** Data ranges at the beginning. Default 3. */
+  readonly ranges?: number
+  /** Default 4. */
+  readonly clients?: number
+  /** Longest pause of a client between two calls. Default: drawn from 50 to 200. */
+  readonly thinkMsMax?: number
   /** Faults strike from `fromMs` on; the last one has ended by `untilMs`. */
   readonly fromMs: number
   readonly untilMs: number
 }
 
 /** Which kinds of fault a run has, and how often, is itself drawn (swarm testing, Groce et al. 2012). */
-export function drawFaultPlan(random: SeededRandom, { nodes, fromMs, untilMs }: PlanBounds): FaultPlan {
-  const enabled: Fault['kind'][] = [
-    ...common.filter(() => random.chance(0.75)),
-    ...rare.filter(() => random.chance(0.4)),
-  ]
+export function drawFaultPlan(random: SeededRandom, bounds: PlanBounds): FaultPlan {
+  const { nodes = 3, ranges = 3, clients = 4, fromMs, untilMs } = bounds
+  const enabled: DrawnKind[] = [...common.filter(() => random.chance(0.75)), ...rare.filter(() => random.chance(0.4))]
   // Every run has crashes: what is never restarted proves little.
   if (!enabled.includes('crash')) enabled.push('crash')
   const gapMs = random.between(500, 3_000)
@@ -38,9 +45,13 @@ export function drawFaultPlan(random: SeededRandom, { nodes, fromMs, untilMs }: 
     // Some faults overlap with the next one.
     if (random.chance(0.7)) atMs += forMs
   }
+  faults.push(...drawSplits(random.fork('splits'), bounds))
   return {
     nodes,
-    faults,
+    ranges,
+    clients,
+    thinkMsMax: bounds.thinkMsMax ?? random.fork('think').between(50, 200),
+    faults: faults.sort((a, b) => a.atMs - b.atMs),
     healedMs: untilMs,
     clockOffsetsMs: Array.from({ length: nodes }, () => Math.round(random.between(-400, 400))),
     syncMsMax: random.pick([0.5, 1, 5, 20]),
@@ -61,9 +72,19 @@ function drawAfterCrash(random: SeededRandom, { atMs }: Fault, nodes: number): F
   }))
 }
 
+/** Up to three, at keys that do not part a pair. */
+function drawSplits(random: SeededRandom, { fromMs, untilMs }: PlanBounds): Fault[] {
+  return Array.from({ length: random.below(4) }, () => ({
+    kind: 'split',
+    atMs: Math.round(random.between(fromMs / 2, untilMs)),
+    forMs: 0,
+    key: registerAt(1 + random.below(REGISTERS - 1)),
+  }))
+}
+
 function drawFault(
   random: SeededRandom,
-  { kind, atMs, forMs, nodes }: { kind: Fault['kind']; atMs: number; forMs: number; nodes: number },
+  { kind, atMs, forMs, nodes }: { kind: DrawnKind; atMs: number; forMs: number; nodes: number },
 ): Fault {
   switch (kind) {
     case 'crash':

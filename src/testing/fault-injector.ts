@@ -1,33 +1,53 @@
+import type { ClientCore } from '../client/core.js'
 import type { SimCluster } from './cluster.js'
-import { describeFault, type Fault, type FaultPlan, type Harm, type Target } from './fault-plan.js'
+import { Coverage, type CoverageTable } from './coverage.js'
+import { describeFault, type Fault, type FaultPlan, type Harm, nameOf, type Target } from './fault-plan.js'
 import type { SimNode } from './node.js'
+import type { Phase } from './phases.js'
 import type { SeededRandom } from './random.js'
 import { rotEntry, rotLog } from './rot.js'
+import { rawKey } from './workload.js'
 
-/** Harm waits this long between two looks whether all is whole; it must be at two in a row. */
-const LOOK_EVERY_MS = 200
+/** What waits for a phase looks this often whether it has come: the shortest, a split, lasts a few milliseconds. */
+const LOOK_EVERY_MS = 2
+const WAIT_MS = 3_000
+/** What was harmed has made up for it when all replicas are whole at two looks in a row, this far apart. */
+const WHOLE_EVERY_MS = 200
+const SPLIT_DEADLINE_MS = 5_000
 
 /** Carries a plan out on a cluster, and counts which faults took effect: one on a node that is down already did not. */
 export class FaultInjector {
   readonly #cluster: SimCluster
   readonly #plan: FaultPlan
   readonly #random: SeededRandom
+  readonly #coverage = new Coverage()
   readonly #byKind: Record<string, number> = {}
+  /** Asks for splits. */
+  readonly #client: ClientCore
+  /** Nodes that may have forgotten something for which nobody has made up yet. */
+  readonly #harmed = new Set<number>()
+  #healedAtMs = 0
   #restarts = 0
 
   constructor(cluster: SimCluster, plan: FaultPlan, random: SeededRandom) {
     this.#cluster = cluster
     this.#plan = plan
     this.#random = random
+    this.#client = cluster.clientCore().core
   }
 
   get tookEffect(): number {
     return Object.values(this.#byKind).reduce((sum, count) => sum + count, 0)
   }
 
-  /** How many faults of each kind took effect. */
+  /** How many faults of each name took effect. */
   get byKind(): Readonly<Record<string, number>> {
     return this.#byKind
+  }
+
+  /** The same by the phases that the cluster was in just before. */
+  get coverage(): CoverageTable {
+    return this.#coverage.table
   }
 
   get restarts(): number {
@@ -37,31 +57,62 @@ export class FaultInjector {
   /** Schedules the plan's faults. Times count from now. */
   begin(): void {
     const { scheduler } = this.#cluster
-    for (const fault of this.#plan.faults) scheduler.schedule(fault.atMs, () => this.#strike(fault))
+    this.#healedAtMs = scheduler.nowMs + this.#plan.healedMs
+    for (const fault of this.#plan.faults) scheduler.schedule(fault.atMs, () => this.#come(fault))
     scheduler.schedule(this.#plan.healedMs, () => this.#heal())
   }
 
-  #strike(fault: Fault): void {
+  #come(fault: Fault): void {
     const { scheduler, trace } = this.#cluster
     trace.event(scheduler.nowMs, 'plan', describeFault(fault))
-    if (fault.kind === 'harm') return this.#harmWhenWhole(fault, scheduler.nowMs + fault.forMs, false)
-    const undo = this.#do(fault)
-    if (undo === null) return
-    this.#count(nameOf(fault))
-    scheduler.schedule(fault.forMs, undo)
+    const { during, waitMs = WAIT_MS } = fault
+    if (during !== undefined) return this.#strikeIn(fault, () => this.#cluster.phases.isIn(during), waitMs)
+    // Harm is rare enough already: it waits for its turn.
+    if (fault.kind === 'harm') return this.#strikeIn(fault, () => true, fault.forMs)
+    this.#strike(fault)
   }
 
-  #count(name: string): void {
+  /** Looks until it takes effect while `holds`, or may wait no longer. What would outlast the healing never strikes. */
+  #strikeIn(fault: Fault, holds: () => boolean, waitMs: number): void {
+    const { scheduler } = this.#cluster
+    if (scheduler.nowMs + fault.forMs > this.#healedAtMs) return
+    if (holds() && this.#strike(fault)) return
+    if (waitMs < LOOK_EVERY_MS) return
+    scheduler.schedule(LOOK_EVERY_MS, () => this.#strikeIn(fault, holds, waitMs - LOOK_EVERY_MS))
+  }
+
+  /** Returns whether it took effect; of a split, whether it was asked for. */
+  #strike(fault: Fault): boolean {
+    const { scheduler, phases } = this.#cluster
+    const before = phases.now()
+    if (fault.kind === 'split') {
+      this.#split(fault.key, () => this.#took(fault, before))
+      return true
+    }
+    const undo = this.#do(fault)
+    if (undo === null) return false
+    this.#took(fault, before)
+    scheduler.schedule(fault.forMs, undo)
+    return true
+  }
+
+  #took(fault: Fault, phases: readonly Phase[]): void {
+    const { scheduler, trace } = this.#cluster
+    const name = nameOf(fault)
+    trace.event(scheduler.nowMs, 'plan', name, 'took effect during', ...phases)
     this.#byKind[name] = (this.#byKind[name] ?? 0) + 1
+    this.#coverage.took(name, phases)
   }
 
   /** Returns how to undo it; null: it did nothing. */
-  #do(fault: Exclude<Fault, { kind: 'harm' }>): (() => void) | null {
+  #do(fault: Exclude<Fault, { kind: 'split' }>): (() => void) | null {
     switch (fault.kind) {
       case 'crash':
         return this.#crash(fault.targets)
       case 'pause':
         return this.#pause(fault)
+      case 'harm':
+        return this.#harm(fault)
       case 'full':
       case 'hang':
       case 'transfer':
@@ -73,6 +124,17 @@ export class FaultInjector {
       case 'links':
         return this.#setLinks(fault)
     }
+  }
+
+  /** One that fails because the cluster is ill is no matter. */
+  #split(key: string, done: () => void): void {
+    this.#cluster.scheduler.schedule(
+      0,
+      () => {
+        this.#client.split(rawKey(key), { deadlineMs: SPLIT_DEADLINE_MS }).then(done, () => {})
+      },
+      true,
+    )
   }
 
   #crash(targets: readonly Target[]): (() => void) | null {
@@ -141,23 +203,30 @@ export class FaultInjector {
     }
   }
 
-  /** A node whose harm nobody has noticed yet has not been replaced either. */
-  #harmWhenWhole(fault: Fault & { kind: 'harm' }, untilMs: number, wasWhole: boolean): void {
-    const { scheduler, lack } = this.#cluster
-    const isWhole = lack === null
-    if (isWhole && wasWhole) return this.#harm(fault, untilMs)
-    if (scheduler.nowMs + LOOK_EVERY_MS >= untilMs) return
-    scheduler.schedule(LOOK_EVERY_MS, () => this.#harmWhenWhole(fault, untilMs, isWhole))
-  }
-
-  #harm({ harm, target }: Fault & { kind: 'harm' }, untilMs: number): void {
-    const { scheduler, trace } = this.#cluster
-    const id = this.#resolve([target])[0]!
+  /** At most a minority of a range's voters may have forgotten: if it is as many already, one of them is struck again. */
+  #harm({ harm, target, forMs }: Fault & { kind: 'harm' }): (() => void) | null {
+    const { scheduler, trace, nodes } = this.#cluster
+    const isFull = this.#harmed.size >= (nodes.length - 1) >> 1
+    const id = isFull ? this.#random.pick([...this.#harmed]) : this.#resolve([target])[0]!
+    if (!this.#cluster.node(id).isUp) return null
     this.#cluster.crash(id)
     const isDone = this.#harmDisk(harm, id)
     trace.event(scheduler.nowMs, 'plan', harm, id, isDone)
-    if (isDone) this.#count(harm)
-    scheduler.schedule(untilMs - scheduler.nowMs, () => this.#restart(id))
+    // There was nothing to harm; it may be tried again when the node runs again.
+    if (!isDone) {
+      scheduler.schedule(forMs, () => this.#restart(id))
+      return null
+    }
+    if (this.#harmed.size === 0) scheduler.schedule(WHOLE_EVERY_MS, () => this.#awaitWhole(false))
+    this.#harmed.add(id)
+    return () => this.#restart(id)
+  }
+
+  /** Two looks: a node whose harm nobody has noticed yet has not been replaced either. */
+  #awaitWhole(wasWhole: boolean): void {
+    const isWhole = this.#cluster.lack === null
+    if (isWhole && wasWhole) return this.#harmed.clear()
+    this.#cluster.scheduler.schedule(WHOLE_EVERY_MS, () => this.#awaitWhole(isWhole))
   }
 
   #harmDisk(harm: Harm, id: number): boolean {
@@ -242,11 +311,6 @@ export class FaultInjector {
     const ids = targets.map((target) => (target === 'leader' ? (this.#cluster.busiestNode() ?? 1) : target))
     return [...new Set<number>(ids)]
   }
-}
-
-function nameOf(fault: Fault): string {
-  if (fault.kind === 'partition') return `partition ${fault.shape}`
-  return fault.kind === 'pause' && fault.suspended ? 'suspend' : fault.kind
 }
 
 function fillDisk(node: SimNode): () => void {

@@ -1,4 +1,5 @@
 import { SimCluster } from './cluster.js'
+import type { CoverageTable } from './coverage.js'
 import { drawFaultPlan } from './draw-plan.js'
 import { FaultInjector } from './fault-injector.js'
 import { describePlan, type FaultPlan } from './fault-plan.js'
@@ -6,21 +7,15 @@ import { Happenings } from './happenings.js'
 import { History } from './history.js'
 import { checkLinearizability, describeOperations } from './linearizability.js'
 import { SeededRandom } from './random.js'
-import { keysOf, rawKey, WorkloadClient } from './workload.js'
+import { keysOf, REGISTERS, rawKey, registerAt, WorkloadClient } from './workload.js'
 
 export interface SimulationOptions {
   readonly seed: number
   /** Length of the faulty part, in milliseconds of virtual time. Default 50,000. */
   readonly faultyMs?: number
-  /** Default 3. */
-  readonly nodes?: number
-  /** Default 4. */
-  readonly clients?: number
-  /** Longest pause of a client between two calls, in milliseconds. Default: drawn from 50 to 200. */
+  /** Longest pause of a client between two calls, in milliseconds. Default: drawn. */
   readonly thinkMsMax?: number
-  /** Data ranges at the beginning. Default 3. */
-  readonly ranges?: number
-  /** Instead of the plan drawn from the seed. */
+  /** Instead of the plan drawn from the seed; the seed draws what the plan leaves open. */
   readonly plan?: FaultPlan
   /** Freeze everything that travels. Default false. */
   readonly freeze?: boolean
@@ -44,16 +39,20 @@ export interface SimulationResult {
   readonly faults: number
   /** Faults that took effect, by kind. */
   readonly faultsByKind: Readonly<Record<string, number>>
+  /** The same by the phases that the cluster was in. */
+  readonly coverage: CoverageTable
   /** What the nodes said in their logs, and how often: snapshots installed, entries repaired, replicas placed. */
   readonly happened: Readonly<Record<string, number>>
   readonly restarts: number
   readonly leaderChanges: number
-  readonly splits: number
+  /** Ranges at the end, without the meta range. */
+  readonly ranges: number
   readonly entries: number
   readonly lastEvents: readonly string[]
 }
 
-const KEYS = 16
+/** Until then nothing goes wrong. */
+const FROM_MS = 2_000
 /** The workload goes on this long after the last fault. */
 const CALM_MS = 3_000
 /** After that, everything must be readable and quiet within this time. */
@@ -78,19 +77,18 @@ class Simulation {
   readonly #injector: FaultInjector
   readonly #history = new History()
   readonly #happenings = new Happenings()
-  readonly #thinkMsMax: number
-  #splits = 0
 
   constructor(options: SimulationOptions) {
     this.#options = options
     this.#random = new SeededRandom(options.seed).fork('simulation')
-    this.#thinkMsMax = options.thinkMsMax ?? this.#random.fork('think').between(50, 200)
-    const { nodes = 3, faultyMs = 50_000, ranges = 3 } = options
-    this.#plan = options.plan ?? drawFaultPlan(this.#random.fork('plan'), { nodes, fromMs: 2_000, untilMs: faultyMs })
+    this.#plan = options.plan ?? drawPlan(this.#random.fork('plan'), options)
+    const { nodes, ranges } = this.#plan
     this.#cluster = new SimCluster({
       seed: options.seed,
       nodes,
-      splitAt: Array.from({ length: ranges - 1 }, (_, at) => rawKey(nameAt(Math.round(((at + 1) * KEYS) / ranges)))),
+      splitAt: Array.from({ length: ranges - 1 }, (_, at) =>
+        rawKey(registerAt(Math.round(((at + 1) * REGISTERS) / ranges))),
+      ),
       quality: this.#plan.quality,
       syncMsMax: this.#plan.syncMsMax,
       clockOffsetsMs: this.#plan.clockOffsetsMs,
@@ -116,8 +114,7 @@ class Simulation {
     const cluster = this.#cluster
     await cluster.start()
     this.#injector.begin()
-    this.#scheduleSplits()
-    const clients = Array.from({ length: this.#options.clients ?? 4 }, (_, at) => this.#client(at + 1))
+    const clients = Array.from({ length: this.#plan.clients }, (_, at) => this.#client(at + 1))
     const loops = Promise.all(clients.map((client) => client.run()))
     await this.#runChecked(this.#plan.healedMs + CALM_MS)
     for (const client of clients) client.stop()
@@ -146,31 +143,10 @@ class Simulation {
       process,
       random: this.#random.fork(`client ${id}`),
       history: this.#history,
-      keys: keysOf(KEYS),
-      thinkMsMax: this.#thinkMsMax,
+      keys: keysOf(REGISTERS),
+      thinkMsMax: this.#plan.thinkMsMax,
       report: (violation) => this.#cluster.report(violation),
     })
-  }
-
-  /** Up to three splits at keys that do not part a pair. A split that fails because the cluster is ill is no matter. */
-  #scheduleSplits(): void {
-    const random = this.#random.fork('splits')
-    const { core } = this.#cluster.clientCore()
-    for (let left = random.below(4); left > 0; left--) {
-      const at = rawKey(nameAt(1 + random.below(KEYS - 1)))
-      this.#cluster.scheduler.schedule(
-        random.between(1_000, this.#plan.healedMs),
-        () => {
-          core.split(at, { deadlineMs: 5_000 }).then(
-            () => {
-              this.#splits++
-            },
-            () => {},
-          )
-        },
-        true,
-      )
-    }
   }
 
   #checkHistory(): void {
@@ -194,10 +170,11 @@ class Simulation {
       unknown: this.#history.unknown,
       faults: this.#injector.tookEffect,
       faultsByKind: this.#injector.byKind,
+      coverage: this.#injector.coverage,
       happened: this.#happenings.counts,
       restarts: this.#injector.restarts,
       leaderChanges,
-      splits: this.#splits,
+      ranges: this.#plan.ranges + (this.#injector.byKind.split ?? 0),
       entries: entriesApplied,
       lastEvents: trace.last,
     }
@@ -216,6 +193,10 @@ export function describeFailure(result: SimulationResult): string {
   ].join('\n')
 }
 
-function nameAt(at: number): string {
-  return String(at).padStart(2, '0')
+function drawPlan(random: SeededRandom, { faultyMs = 50_000, thinkMsMax }: SimulationOptions): FaultPlan {
+  return drawFaultPlan(random, {
+    fromMs: FROM_MS,
+    untilMs: faultyMs,
+    ...(thinkMsMax === undefined ? {} : { thinkMsMax }),
+  })
 }

@@ -9,6 +9,14 @@ import type { History } from './history.js'
 import type { SimProcess } from './process.js'
 import type { SeededRandom } from './random.js'
 
+/** Registers of a simulation's workload. */
+export const REGISTERS = 16
+
+/** Name of the register at a place from 0. */
+export function registerAt(at: number): string {
+  return String(at).padStart(2, '0')
+}
+
 /** Names of registers, and of pairs that only batches write, both at once: `05` belongs to the pair `05/a`, `05/b`. */
 export interface Keys {
   readonly registers: readonly string[]
@@ -16,7 +24,7 @@ export interface Keys {
 }
 
 export function keysOf(count: number): Keys {
-  const registers = Array.from({ length: count }, (_, at) => String(at).padStart(2, '0'))
+  const registers = Array.from({ length: count }, (_, at) => registerAt(at))
   return { registers, pairs: registers.filter((_, at) => at % 4 === 1) }
 }
 

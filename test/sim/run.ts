@@ -49,10 +49,10 @@ async function runSeeds(): Promise<number> {
 }
 
 function line(result: SimulationResult, ms: number): string {
-  const { seed, hash, acknowledged, unknown, faults, restarts, leaderChanges, splits, entries, violations } = result
+  const { seed, hash, acknowledged, unknown, faults, restarts, leaderChanges, ranges, entries, violations } = result
   const verdict = violations.length === 0 ? 'ok    ' : 'FAILED'
   const counts = `${acknowledged} acknowledged, ${unknown} unknown, ${faults} faults, ${restarts} restarts`
-  const rest = `${leaderChanges} leader changes, ${splits} splits, ${entries} entries`
+  const rest = `${leaderChanges} leader changes, ${ranges} ranges, ${entries} entries`
   return `${verdict} seed ${seed} ${hash} ${counts}, ${rest}, ${Math.round(ms)} ms`
 }
 

@@ -33,6 +33,11 @@ export class AppliedChecker {
     return [...this.#states.values()].reduce((sum, states) => sum + Object.keys(states).length, 0)
   }
 
+  /** The newest entry of a range that was applied anywhere; 0: none. */
+  highest(range: RangeId): LogIndex {
+    return Math.max(0, (this.#states.get(range)?.length ?? 0) - 1) as LogIndex
+  }
+
   applied(node: NodeId, state: AppliedState): void {
     const { range, index, incarnation } = state
     const place = `${node}/${range}/${incarnation}`
