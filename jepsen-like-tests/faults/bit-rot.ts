@@ -1,7 +1,7 @@
 import { open, readdir, readFile, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Every kind of file that a stopped node may leave, by its path in the data directory. */
+/** Every kind of file that a node may leave, by its path in the data directory. */
 const KINDS: readonly { readonly kind: string; readonly pattern: RegExp }[] = [
   { kind: 'FORMAT', pattern: /^FORMAT$/ },
   { kind: 'LOCK', pattern: /^LOCK$/ },
@@ -16,10 +16,12 @@ const KINDS: readonly { readonly kind: string; readonly pattern: RegExp }[] = [
   { kind: 'state damage found', pattern: /^state\/DAMAGED\.json$/ },
   { kind: 'what LevelDB says', pattern: /^state\/LOG(\.old)?$/ },
   { kind: 'LevelDB lock', pattern: /^state\/LOCK$/ },
+  // A killed process was writing it; it takes its name when it is whole.
+  { kind: 'half made', pattern: /\.(tmp|dbtmp|new|stale)$/ },
 ]
 
 /** What was put aside by `holdfast node rejoin`, or by a node that lost its state: nobody reads it again. */
-const ASIDE = /^(aside-\d+|state\.lost)\//
+export const ASIDE = /^(aside-\d+|state\.lost)(\/|$)/
 
 export interface NodeFile {
   /** In the data directory. */
@@ -28,7 +30,7 @@ export interface NodeFile {
   readonly bytes: number
 }
 
-/** Files of a stopped node, largest first. Throws for one of no known kind: it needs to be damaged too. */
+/** Files of a node, largest first. Throws for one of no known kind: it needs to be damaged too. */
 export async function filesOf(directory: string): Promise<NodeFile[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true })
   const files: NodeFile[] = []
@@ -43,17 +45,24 @@ export async function filesOf(directory: string): Promise<NodeFile[]> {
   return files.sort((a, b) => b.bytes - a.bytes || (a.path < b.path ? -1 : 1))
 }
 
+/** The largest of each kind that holds anything. */
+export function largestOfKind(files: readonly NodeFile[]): NodeFile[] {
+  const kinds = new Map<string, NodeFile>()
+  for (const file of files) if (file.bytes > 0 && !kinds.has(file.kind)) kinds.set(file.kind, file)
+  return [...kinds.values()]
+}
+
 export const PLACES = ['head', 'middle', 'tail', 'cut in half'] as const
 export type Place = (typeof PLACES)[number]
 
 /** Damages one file. Returns how, for a person. */
 export async function rot(directory: string, { path, bytes }: NodeFile, place: Place): Promise<string> {
   const file = join(directory, path)
-  if (place === 'cut in half') {
-    await truncate(file, bytes >> 1)
-    return `${path} cut to ${bytes >> 1} of ${bytes} bytes`
-  }
   const written = lastByteWritten(await readFile(file)) + 1
+  if (place === 'cut in half') {
+    await truncate(file, written >> 1)
+    return `${path} cut to ${written >> 1} of ${written} bytes written`
+  }
   const at = { head: 0, middle: written >> 1, tail: written - 1 }[place]
   await flip(file, at)
   return `${path} byte ${at} of ${bytes}`
@@ -76,12 +85,15 @@ function lastByteWritten(bytes: Buffer): number {
   return bytes.length - 1
 }
 
+/** Of this bit a digit stays a digit nearly always and a letter a letter: the worst that can happen to a file of text. */
+const BIT = 0x02
+
 async function flip(path: string, at: number): Promise<void> {
   const file = await open(path, 'r+')
   try {
     const byte = Buffer.alloc(1)
     await file.read(byte, 0, 1, at)
-    byte[0]! ^= 0x10
+    byte[0]! ^= BIT
     await file.write(byte, 0, 1, at)
     await file.sync()
   } finally {

@@ -7,6 +7,8 @@ const STUCK_AFTER_MS = 30_000
 /** A supervisor starts a node again that died; one that dies at every start does not come back by itself. */
 const STARTS_MAX = 3
 const COMMAND = /holdfast (node rejoin[^"'`\\]*)/
+/** Nobody else was up yet to tell who it was; it asks again when it is started again. */
+const INCOMPLETE = /--node ID/
 
 /** How a damaged node came back. */
 export type Comeback = 'by itself' | 'by command'
@@ -34,7 +36,7 @@ export async function bringBack(
     if (ended.length === 0) throw new Error(`not whole again: ${missing}`)
     for (const node of ended) {
       const said = await lastSaid(node)
-      if (node.ended?.signal === null && !commanded.has(node)) {
+      if (node.ended?.signal === null && !commanded.has(node) && !INCOMPLETE.test(said)) {
         await obey(node, said)
         commanded.add(node)
       } else if (starts.get(node)! >= STARTS_MAX) throw new Error(`it dies at every start: ${said}`)

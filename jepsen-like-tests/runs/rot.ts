@@ -1,11 +1,17 @@
+import { existsSync } from 'node:fs'
+import { readdir, rm, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import type { Holdfast } from '../../src/client/index.js'
 import { messageOf, type Scope } from '../command.js'
-import { filesOf, type NodeFile, PLACES, type Place, rot, rotWhere } from '../faults/bit-rot.js'
-import { Gateway } from '../gateway.js'
+import { ASIDE, filesOf, largestOfKind, type NodeFile, rot, rotWhere } from '../faults/bit-rot.js'
 import { Callers, Ledger, valueFor } from '../ledger.js'
-import { type NodeProcess, ProcessCluster } from '../processes.js'
-import { differingDigests, wholeAgain } from '../whole.js'
-import { bringBack, whileLeading } from './comeback.js'
+import { OwnReplicas } from '../own-replicas.js'
+import { eventually, type NodeProcess, ProcessCluster } from '../processes.js'
+import { wholeAgain } from '../whole.js'
+import { bringBack, type Comeback } from './comeback.js'
+import { casesOf, DAMAGE_RECORD, ROUNDS, type RotCase, type RoundDamage, type Stop } from './rot-cases.js'
+import { checkAnswers, checkEveryWay, checkOwn } from './rot-check.js'
 
 const WRITERS = 64
 const READERS = 4
@@ -13,21 +19,21 @@ const VALUE_BYTES = 256
 const STUCK_AFTER_MS = 60_000
 /** Written before and while the node is down, so that its log has a tail and it has something to catch up with. */
 const FRESH_WRITES = 200
-
-export interface RotCase {
-  readonly file: NodeFile
-  readonly place: Place
-  readonly stop: 'SIGTERM' | 'SIGKILL'
-}
+const RANGES = ['a', 'b', 'c', 'd']
+const RUNNING = 'state table, while running'
+const TOUCHED = 32
+const RECORD_ATTEMPTS = 5
+const DIES_WITHIN_MS = 10_000
 
 export interface RotResult {
-  /** What was damaged. */
+  readonly kind: string
+  /** What was damaged, and how. */
   readonly what: string
-  readonly comeback: string
+  readonly comebacks: readonly Comeback[]
   readonly violations: readonly string[]
 }
 
-/** One cluster of three with four data ranges, whose nodes' files are damaged while they are down. */
+/** One cluster of three with four data ranges, whose nodes' files are damaged. Not to be used again after violations. */
 export class RotRun {
   readonly #cluster: ProcessCluster
   readonly #db: Holdfast
@@ -45,7 +51,8 @@ export class RotRun {
 
   static async begin(options: { scope: Scope; keys: number }): Promise<RotRun> {
     const onMade = (made: ProcessCluster): void => options.scope.defer('processes', () => made.stop())
-    const cluster = await ProcessCluster.start({ splitAt: ['w/b', 'w/c', 'w/d'], onMade })
+    const splitAt = RANGES.slice(1).map((name) => `w/${name}`)
+    const cluster = await ProcessCluster.start({ splitAt, onMade })
     const run = new RotRun(cluster, await cluster.connect())
     await run.#write(options.keys)
     // LevelDB makes a table of what it finds in its log when it is opened.
@@ -53,68 +60,74 @@ export class RotRun {
     return run
   }
 
-  get acknowledged(): number {
-    return this.#ledger.acknowledged.size
+  /** What there is to damage on a node of this cluster. */
+  async cases(at: number): Promise<RotCase[]> {
+    const node = this.#cluster.nodes[at]!
+    const leftBy = async (stop: Stop): Promise<NodeFile[]> => {
+      await node.end(stop)
+      const files = await filesOf(node.directory)
+      node.start()
+      await wholeAgain(this.#cluster, this.#db, STUCK_AFTER_MS)
+      return files
+    }
+    return casesOf({ SIGTERM: await leftBy('SIGTERM'), SIGKILL: await leftBy('SIGKILL') })
   }
 
-  /** Every file that the node has while it is down, at every place, after either kind of end where what it holds is data. */
-  async cases(node: number): Promise<RotCase[]> {
-    await this.#cluster.nodes[node]!.end('SIGTERM')
-    const files = firstOfKind(await filesOf(this.#cluster.nodes[node]!.directory))
-    this.#cluster.nodes[node]!.start()
-    await wholeAgain(this.#cluster, this.#db, STUCK_AFTER_MS)
-    return files.flatMap((file) => {
-      const stops =
-        file.kind.startsWith('log ') || file.kind.startsWith('state ') ? ['SIGTERM', 'SIGKILL'] : ['SIGTERM']
-      return PLACES.flatMap((place) => stops.map((stop) => ({ file, place, stop: stop as RotCase['stop'] })))
-    })
-  }
-
-  /** Damages a file of that kind, starts the node, and compares every answer. Not to be used again after violations. */
-  async damageOne(at: number, { file: { kind }, place, stop }: RotCase): Promise<RotResult> {
+  /** Damages a file of that kind, starts the node, and compares every answer. */
+  async damageOne(at: number, { kind, place, stop }: RotCase): Promise<RotResult> {
     const node = this.#cluster.nodes[at]!
     await this.#write(FRESH_WRITES)
-    await node.end(stop)
-    let file = await fileOf(node, kind)
-    if (file === undefined) {
-      // A node that just had its state fetched anew has no tables until LevelDB is opened again.
-      await this.#restart(node)
-      await node.end(stop)
-      file = await fileOf(node, kind)
-    }
-    const what = file === undefined ? `${kind}: none` : await rot(node.directory, file, place)
-    return this.#comeBack(`${kind}, ${place}, after ${stop}: ${what}`, [node])
+    if (kind === DAMAGE_RECORD) await this.#recordDamage(node)
+    const file = await this.#stopped(node, stop, kind)
+    const what = `${kind}, ${place}, after ${stop}: ${await rot(node.directory, file, place)}`
+    return this.#comeBack({ kind, what, damaged: [node] })
   }
 
   /**
-   * Damages a file of another kind on each node, and with it data of another range: of every range two replicas stay whole. The
-   * tables hold what was there when the node was last started; LevelDB's log and ours have what came later.
+   * Cuts a table that the running process has mapped into memory, and has it read: what is behind the cut is SIGBUS, which no program
+   * survives. The next start has to say so.
    */
-  async damageAll(): Promise<RotResult> {
-    const tableKey = await this.#writeKey('w/a/table')
-    const stateLogNode = this.#cluster.nodes[1]!
-    // What a node applies only after its restart is in no table of it yet.
+  async cutRunning(at: number): Promise<RotResult> {
+    const node = this.#cluster.nodes[at]!
+    const table = await this.#stopped(node, 'SIGTERM', 'state table')
+    node.start()
     await wholeAgain(this.#cluster, this.#db, STUCK_AFTER_MS)
-    await this.#restart(this.#cluster.nodes[0]!)
-    const stateLogKey = await this.#writeKey('w/b/state-log')
-    const logKey = await this.#writeKey('w/c/log')
+    await this.#openTables(node)
+    await truncate(join(node.directory, table.path), table.bytes >> 1)
+    return this.#rotRunning(node, `cut under the running process: ${table.path}`)
+  }
+
+  /** Flips a bit of a value in a table of the running process. */
+  async flipRunning(at: number): Promise<RotResult> {
+    const node = this.#cluster.nodes[at]!
+    const key = await this.#writeKey('w/a/running')
     await wholeAgain(this.#cluster, this.#db, STUCK_AFTER_MS)
-    const targets = [
-      { node: this.#cluster.nodes[0]!, kind: 'state table', key: tableKey },
-      { node: stateLogNode, kind: 'state log', key: stateLogKey },
-      { node: this.#cluster.nodes[2]!, kind: 'log segment', key: logKey },
-    ]
-    await Promise.all(targets.map(({ node }) => node.end('SIGTERM')))
-    const done: string[] = []
-    for (const { node, kind, key } of targets) {
-      const how = await rotWhere(node.directory, kind, randomPartOf(key))
-      if (how === null) throw new Error(`no ${kind} holds ${key}`)
-      done.push(`${kind} (${how})`)
+    await this.#restart(node)
+    const how = await rotWhere(node.directory, 'state table', randomPartOf(key))
+    if (how === null) throw new Error(`no state table holds ${key}`)
+    return this.#rotRunning(node, `a value flipped under the running process: ${how}`)
+  }
+
+  /** Damages a file of another kind on each node; of every range two replicas stay whole. */
+  async damageRound(round: number): Promise<RotResult> {
+    const damages = ROUNDS[round % ROUNDS.length]!
+    const { nodes } = this.#cluster
+    const targets = damages.map((damage, at) => ({ damage, node: nodes[(round + at) % nodes.length]!, key: '' }))
+    await wholeAgain(this.#cluster, this.#db, STUCK_AFTER_MS)
+    for (const [at, target] of targets.entries()) {
+      if (target.damage.place === 'a value') target.key = await this.#placeValue(target.damage, target.node, at)
     }
-    return this.#comeBack(
-      `another kind on each node: ${done.join('; ')}`,
-      targets.map(({ node }) => node),
-    )
+    await Promise.all(targets.map(({ damage, node }) => node.end(damage.kind === 'LOCK' ? 'SIGKILL' : 'SIGTERM')))
+    const done: string[] = []
+    for (const { damage, node, key } of targets) done.push(`${damage.kind}: ${await damageAs(node, damage, key)}`)
+    const damaged = targets.map(({ node }) => node)
+    return this.#comeBack({ kind: 'another on each node', what: done.join('; '), damaged })
+  }
+
+  /** What only shows when other nodes lead, or are asked. */
+  async checkEveryWay(at: number): Promise<string[]> {
+    const { nodes } = this.#cluster
+    return checkEveryWay({ cluster: this.#cluster, db: this.#db, ledger: this.#ledger }, [nodes[at]!])
   }
 
   async finish(): Promise<void> {
@@ -122,9 +135,35 @@ export class RotRun {
     await this.#cluster.stop()
   }
 
-  async #comeBack(what: string, damaged: readonly NodeProcess[]): Promise<RotResult> {
+  async #rotRunning(node: NodeProcess, how: string): Promise<RotResult> {
+    const explained = await explanations(node)
+    // A node that knows of damage may refuse, or die; what it answers has to be right.
+    const own = await checkOwn({ db: this.#db, ledger: this.#ledger }, node).catch(() => null)
+    const died =
+      own !== null ? null : await eventually('it died', DIES_WITHIN_MS, async () => node.ended).catch(() => null)
+    const what = `${how}; ${died === null ? 'it lived' : `it died of ${died.signal ?? `exit ${died.code}`}`}`
+    await node.end('SIGTERM')
+    const result = await this.#comeBack({ kind: RUNNING, what, damaged: [node] })
+    const violations = (own ?? []).map((difference) => `${what}: replicas of the running node: ${difference}`)
+    if (died !== null && (await explanations(node)) === explained) {
+      violations.push(`${what}: the start after it did not say what may have ended the one before`)
+    }
+    return { ...result, violations: [...violations, ...result.violations] }
+  }
+
+  /** Each table is read a little, so that it is mapped and little of it cached. */
+  async #openTables(node: NodeProcess): Promise<void> {
+    const { version } = await this.#db.put('checked', true)
+    const own = new OwnReplicas(node.listenAddress)
+    const some = Array.from({ length: TOUCHED }, (_, n) => Math.floor((n * this.#written) / TOUCHED))
+    const keys = some.map((n) => this.#keyAt(n)).filter((key) => this.#ledger.acknowledged.has(key))
+    await own.getMany(keys, version).finally(() => own.close())
+  }
+
+  async #comeBack(case_: { kind: string; what: string; damaged: readonly NodeProcess[] }): Promise<RotResult> {
+    const { kind, what, damaged } = case_
     const violations: string[] = []
-    let comeback = 'does not come back'
+    let comebacks: Comeback[] = []
     this.#wrongReads = []
     const isServing = damaged.length === 1
     if (isServing) {
@@ -132,36 +171,54 @@ export class RotRun {
       await this.#write(FRESH_WRITES)
     }
     try {
-      comeback = (await bringBack(this.#cluster, this.#db, damaged)).join(', ')
+      comebacks = await bringBack(this.#cluster, this.#db, damaged)
     } catch (error) {
       violations.push(messageOf(error))
     }
     if (isServing) await this.#readers.stop()
     violations.push(...this.#wrongReads)
-    if (violations.length === 0) violations.push(...(await this.#compare(damaged).catch((error) => [messageOf(error)])))
-    return { what, comeback, violations: violations.map((violation) => `${what}: ${violation}`) }
+    const checked = { cluster: this.#cluster, db: this.#db, ledger: this.#ledger }
+    if (violations.length === 0) violations.push(...(await checkAnswers(checked, damaged).catch((e) => [messageOf(e)])))
+    for (const node of damaged) await removeAside(node)
+    return { kind, what, comebacks, violations: violations.map((violation) => `${what}: ${violation}`) }
   }
 
-  /** Through the SDK, through each node as a gateway, and from each damaged node while it leads everything. */
-  async #compare(damaged: readonly NodeProcess[]): Promise<string[]> {
-    const violations = await this.#checked('through the SDK', this.#db.scan())
-    for (const { listenAddress } of this.#cluster.nodes) {
-      const gateway = new Gateway(listenAddress)
-      violations.push(...(await this.#checked(`through ${listenAddress}`, gateway.scan())))
-      gateway.close()
+  /** Leaves a node with damage on record: one of its tables is damaged, and it is killed before it has given up what that held. */
+  async #recordDamage(node: NodeProcess): Promise<void> {
+    const record = join(node.directory, 'state', 'DAMAGED.json')
+    for (let attempt = 0; attempt < RECORD_ATTEMPTS; attempt++) {
+      await rot(node.directory, await this.#stopped(node, 'SIGTERM', 'state table'), 'middle')
+      node.start()
+      const until = performance.now() + STUCK_AFTER_MS
+      while (!existsSync(record) && performance.now() < until) await setTimeout(1)
+      await node.end('SIGKILL')
+      if (existsSync(record)) return
     }
-    violations.push(...(await differingDigests(this.#db)))
-    for (const node of damaged) {
-      const led = await whileLeading(this.#cluster, this.#db, node, async () => {
-        violations.push(...(await this.#checked('while the damaged node leads', this.#db.scan())))
-      })
-      if (!led) violations.push('it never led all ranges again')
-    }
-    return violations
+    throw new Error(`${record} is not there when the node is killed`)
   }
 
-  async #checked(how: string, rows: AsyncIterable<{ key: unknown; value: unknown }>): Promise<string[]> {
-    return (await this.#ledger.check(rows, 'w/')).map((difference) => `${how}: ${difference}`)
+  /** The node is down then, and has such a file. */
+  async #stopped(node: NodeProcess, stop: Stop, kind: string): Promise<NodeFile> {
+    const find = async () => largestOfKind(await filesOf(node.directory)).find((file) => file.kind === kind)
+    await node.end(stop)
+    let file = await find()
+    if (file !== undefined) return file
+    // A node that just had its state fetched anew has no tables until LevelDB is opened again.
+    node.start()
+    await wholeAgain(this.#cluster, this.#db, STUCK_AFTER_MS)
+    await node.end(stop)
+    file = await find()
+    if (file === undefined) throw new Error(`${node.directory} has no ${kind} after ${stop}`)
+    return file
+  }
+
+  /** A key that this kind of file of this node holds, in a range of its own. Tables hold what was there at the last start, logs what came later. */
+  async #placeValue({ kind }: RoundDamage, node: NodeProcess, at: number): Promise<string> {
+    const key = await this.#writeKey(`w/${RANGES[at]}/${kind}`)
+    // What a node applies only after its restart is in no table of it yet.
+    await wholeAgain(this.#cluster, this.#db, STUCK_AFTER_MS)
+    if (kind === 'state table') await this.#restart(node)
+    return key
   }
 
   async #readOne(): Promise<void> {
@@ -175,7 +232,7 @@ export class RotRun {
 
   /** Over all ranges in turn. */
   #keyAt(n: number): string {
-    return `w/${'abcd'[n % 4]}/${String(n).padStart(8, '0')}`
+    return `w/${RANGES[n % RANGES.length]}/${String(n).padStart(8, '0')}`
   }
 
   async #write(count: number): Promise<void> {
@@ -199,15 +256,27 @@ export class RotRun {
   }
 }
 
-async function fileOf(node: NodeProcess, kind: string): Promise<NodeFile | undefined> {
-  return firstOfKind(await filesOf(node.directory)).find((candidate) => candidate.kind === kind)
+/** How often starts of the node have said that the process before them did not end in order, and of what it may have died. */
+async function explanations(node: NodeProcess): Promise<number> {
+  const lines = await node.lastLines(Number.MAX_SAFE_INTEGER)
+  return lines.filter((line) => /did not end in order.*SIGBUS/.test(line)).length
 }
 
-/** The largest of each kind: the others are damaged as it is. */
-function firstOfKind(files: readonly NodeFile[]): NodeFile[] {
-  const kinds = new Map<string, NodeFile>()
-  for (const file of files) if (file.bytes > 0 && !kinds.has(file.kind)) kinds.set(file.kind, file)
-  return [...kinds.values()]
+async function damageAs({ directory }: NodeProcess, { kind, place }: RoundDamage, key: string): Promise<string> {
+  if (place === 'a value') {
+    const how = await rotWhere(directory, kind, randomPartOf(key))
+    if (how === null) throw new Error(`no ${kind} holds ${key}`)
+    return how
+  }
+  const file = largestOfKind(await filesOf(directory)).find((each) => each.kind === kind)
+  if (file === undefined) throw new Error(`${directory} has no ${kind}`)
+  return rot(directory, file, place)
+}
+
+/** As an operator may, once all is well. */
+async function removeAside({ directory }: NodeProcess): Promise<void> {
+  for (const name of await readdir(directory))
+    if (ASIDE.test(name)) await rm(join(directory, name), { recursive: true })
 }
 
 /** Stands in the file as it is, also where tables are compressed. */

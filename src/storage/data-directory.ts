@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { HoldfastError } from '../base/errors.js'
 import type { Metrics } from '../base/ports.js'
 import { openNodeFiles } from './files-node.js'
+import { IdentityDamaged, readIdentity } from './identity.js'
 import { takeLock } from './lock.js'
 import type { Files } from './types.js'
 
@@ -103,12 +104,21 @@ async function checkFormat(directory: string, files: Files, mend: boolean): Prom
     const damage = `its file FORMAT is damaged: expected "holdfast ${DIRECTORY_FORMAT}", found ${found}`
     throw invalid(directory, `${damage}. Bring it back, or run ${rejoinCommand(directory)}`)
   }
-  if (Number(format) > DIRECTORY_FORMAT) {
-    throw invalid(
-      directory,
-      `it is of format ${format}, this program knows up to ${DIRECTORY_FORMAT}: start it with the newer version`,
-    )
-  }
+  if (Number(format) <= DIRECTORY_FORMAT) return
+  const newer = `it is of format ${format}, this program knows up to ${DIRECTORY_FORMAT}`
+  if (!(await isOfKnownFormat(files))) throw invalid(directory, `${newer}: start it with the newer version`)
+  if (mend) return writeFormat(files)
+  const damage = `${newer}, and its node.json is of a format that this program wrote: the file FORMAT is damaged`
+  throw invalid(directory, `${damage}. Bring it back, or run ${rejoinCommand(directory)}`)
+}
+
+/** A layout with a higher number has a node.json with a higher one, too; this one carries a checksum. */
+async function isOfKnownFormat(files: Files): Promise<boolean> {
+  const identity = await readIdentity(files).catch((error: unknown) => {
+    if (error instanceof IdentityDamaged) return null
+    throw error
+  })
+  return identity !== null
 }
 
 async function begin(directory: string, files: Files, mend: boolean): Promise<void> {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openDataDirectory } from '../../src/storage/data-directory.js'
+import { newIdentity, writeIdentity } from '../../src/storage/identity.js'
 
 let parent: string
 let path: string
@@ -78,6 +79,26 @@ describe('a data directory', () => {
     await mkdir(path, { recursive: true })
     await writeFile(join(path, 'FORMAT'), 'holdfast 2\n')
     await expect(openDataDirectory(path)).rejects.toEqual(refusal('INVALID_ARGUMENT', path, 'format 2', 'up to 1'))
+  })
+
+  it('is refused as damaged, not as newer, where its node.json is of a format that this program wrote; a rejoin mends it', async () => {
+    const { files, release } = await openDataDirectory(path)
+    await writeIdentity(files, newIdentity('token'))
+    await release()
+    // One bit of the 1.
+    await writeFile(join(path, 'FORMAT'), 'holdfast 3\n')
+    await expect(openDataDirectory(path)).rejects.toEqual(
+      refusal('INVALID_ARGUMENT', 'format 3', 'FORMAT is damaged', `holdfast node rejoin --data ${path}`),
+    )
+    await (await openDataDirectory(path, { mendFormat: true })).release()
+    expect(await readFile(join(path, 'FORMAT'), 'utf8')).toBe('holdfast 1\n')
+    await writeFile(join(path, 'FORMAT'), 'holdfast 3\n')
+    await writeFile(join(path, 'node.json'), '{"format":2}')
+    const newer = refusal('INVALID_ARGUMENT', path, 'format 3', 'start it with the newer version')
+    for (const mendFormat of [false, true]) {
+      await expect(openDataDirectory(path, { mendFormat })).rejects.toEqual(newer)
+    }
+    expect(await readFile(join(path, 'FORMAT'), 'utf8')).toBe('holdfast 3\n')
   })
 
   it('is refused when FORMAT is damaged, or missing beside data, and left as it was', async () => {

@@ -1,6 +1,7 @@
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RangeId, StorageId } from '../../base/ids.js'
+import { parseChecked, printChecked } from '../checked-json.js'
 import type { StateDamage } from '../types.js'
 import { syncDirectory } from './sync-files.js'
 
@@ -21,18 +22,18 @@ export class DamageFile {
     this.#damage = damage
   }
 
-  /** A record that cannot be read says that there was damage, and no longer which. */
+  /** A record that cannot be read, or was not written so, says that there was damage, and no longer which. */
   static async open(directory: string): Promise<DamageFile> {
-    let text: string
+    let bytes: Uint8Array
     try {
-      text = await readFile(join(directory, NAME), 'utf8')
+      bytes = await readFile(join(directory, NAME))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new DamageFile(directory, null)
       throw error
     }
     return new DamageFile(
       directory,
-      parsed(text) ?? { what: `${NAME} is unreadable`, storages: 'all', journals: 'all' },
+      parsed(bytes) ?? { what: `${NAME} is unreadable`, storages: 'all', journals: 'all' },
     )
   }
 
@@ -83,7 +84,7 @@ export class DamageFile {
       const temporary = `${path}.new`
       const file = await open(temporary, 'w', 0o600)
       try {
-        await file.writeFile(JSON.stringify(this.#damage))
+        await file.writeFile(printChecked({ ...this.#damage }))
         await file.sync()
       } finally {
         await file.close()
@@ -111,15 +112,10 @@ function without<T>(ids: readonly T[] | 'all', gone: T): readonly T[] | 'all' {
   return ids === 'all' ? 'all' : ids.filter((id) => id !== gone)
 }
 
-function parsed(text: string): StateDamage | null {
-  try {
-    const found = JSON.parse(text) as Partial<Record<keyof StateDamage, unknown>> | null
-    if (found === null || typeof found.what !== 'string') return null
-    if (!areIds(found.storages) || !areIds(found.journals)) return null
-    return found as StateDamage
-  } catch {
-    return null
-  }
+function parsed(bytes: Uint8Array): StateDamage | null {
+  const found = parseChecked(bytes)
+  if (found === null || typeof found.what !== 'string') return null
+  return areIds(found.storages) && areIds(found.journals) ? (found as unknown as StateDamage) : null
 }
 
 function areIds(found: unknown): boolean {
