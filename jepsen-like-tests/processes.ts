@@ -62,19 +62,31 @@ export interface Ended {
   readonly signal: NodeJS.Signals | null
 }
 
+/** Where a node runs. */
+export interface NodePlace {
+  /** For clients; as `peerListen` and `http`: host:port. */
+  readonly listen: string
+  readonly peerListen: string
+  readonly http: string
+  /** What other nodes dial, where that is not `peerListen`. */
+  readonly peerAdvertise?: string
+  /** Words before its command line, as in `nsenter …`. They must become the node by exec, so that its process id is theirs. */
+  readonly wrapper?: readonly string[]
+}
+
 export interface NodeOptions {
+  readonly place: NodePlace
   /** Its data. */
   readonly directory: string
   /** What it prints is appended here. */
   readonly logFile: string
-  readonly clientPort: number
-  readonly peerPort: number
-  readonly httpPort: number
   readonly join: readonly string[]
   /** Client address that others are told, where that is not its own. */
   readonly advertise?: string
   /** Further flags of `holdfast start`. */
   readonly flags?: readonly string[]
+  /** Beside the variables of this process. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** One node in a process of its own. */
@@ -89,13 +101,15 @@ export class NodeProcess {
   readonly logFile: string
   readonly #options: NodeOptions
   #child: ChildProcess | null = null
+  #isEndAsked = false
   #isClosed = false
 
   constructor(options: NodeOptions) {
-    this.listenAddress = `127.0.0.1:${options.clientPort}`
-    this.clientAddress = options.advertise ?? this.listenAddress
-    this.peerAddress = `127.0.0.1:${options.peerPort}`
-    this.httpAddress = `127.0.0.1:${options.httpPort}`
+    const { place, advertise } = options
+    this.listenAddress = place.listen
+    this.clientAddress = advertise ?? place.listen
+    this.peerAddress = place.peerAdvertise ?? place.peerListen
+    this.httpAddress = place.http
     this.directory = options.directory
     this.logFile = options.logFile
     this.#options = options
@@ -115,20 +129,27 @@ export class NodeProcess {
     return { code: this.#child.exitCode, signal: this.#child.signalCode }
   }
 
+  /** How its last process ended, if nobody here asked for it. */
+  get endedByItself(): Ended | null {
+    return this.#isEndAsked ? null : this.ended
+  }
+
   /** Throws after `close`. */
   start(): void {
     if (this.#isClosed) throw new Error('the cluster is being taken down')
-    const { join: others, advertise, flags = [] } = this.#options
+    const { place, join: others, flags = [], env = {} } = this.#options
     const log = openSync(this.logFile, 'a')
-    const listen = ['--listen', this.listenAddress, '--peer-listen', this.peerAddress, '--http', this.httpAddress]
-    const addresses = [...listen, '--join', others.join(',')]
-    const told = advertise === undefined ? [] : ['--advertise', advertise]
-    const args = [holdfast, 'start', '--data', this.directory, ...addresses, ...told, ...flags]
-    this.#child = spawn(process.execPath, args, { stdio: ['ignore', log, log] })
+    const listen = ['--listen', place.listen, '--peer-listen', place.peerListen, '--http', place.http]
+    const told = [...flag('--advertise', this.#options.advertise), ...flag('--peer-advertise', place.peerAdvertise)]
+    const args = [holdfast, 'start', '--data', this.directory, ...listen, ...told, '--join', others.join(','), ...flags]
+    const [command, ...rest] = [...(place.wrapper ?? []), process.execPath, ...args]
+    this.#isEndAsked = false
+    this.#child = spawn(command!, rest, { stdio: ['ignore', log, log], env: { ...process.env, ...env } })
     closeSync(log)
   }
 
   signal(signal: NodeJS.Signals): void {
+    if (signal === 'SIGKILL' || signal === 'SIGTERM') this.#isEndAsked = true
     process.kill(this.pid, signal)
   }
 
@@ -136,6 +157,7 @@ export class NodeProcess {
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     if (this.#child === null || !this.isUp) return
     const gone = once(this.#child, 'exit')
+    this.#isEndAsked = true
     this.#child.kill(signal)
     await gone
   }
@@ -180,32 +202,35 @@ export interface ClusterOptions {
 
 export class ProcessCluster {
   readonly nodes: readonly NodeProcess[]
-  readonly directory: string
 
-  private constructor(directory: string, nodes: readonly NodeProcess[]) {
-    this.directory = directory
+  constructor(nodes: readonly NodeProcess[]) {
     this.nodes = nodes
   }
 
   /** A fresh cluster of real processes in a temporary directory, initialised and serving. */
   static async start(options: ClusterOptions = {}): Promise<ProcessCluster> {
     const directory = await mkdtemp(join(tmpdir(), 'holdfast-'))
-    const cluster = new ProcessCluster(directory, await makeNodes(directory, options))
-    const { nodes } = cluster
+    const cluster = new TemporaryCluster(directory, await makeNodes(directory, options))
     options.onMade?.(cluster)
     try {
-      for (const node of nodes) node.start()
-      const splitAt = (options.splitAt ?? []).flatMap((key) => ['--split-at', key])
-      const init = ['init', '--endpoint', nodes[0]!.listenAddress, ...splitAt]
-      await eventually('init', 20_000, () => runCli(init))
-      const db = await cluster.connect()
-      await eventually('first write', 20_000, () => db.put('ready', true))
-      await db.close()
+      await cluster.begin(options.splitAt ?? [])
     } catch (error) {
       await cluster.stop()
       throw error
     }
     return cluster
+  }
+
+  /** Starts all nodes, makes a cluster of them with a replica of every range on each, and waits until it has served a write. */
+  async begin(splitAt: readonly string[]): Promise<void> {
+    for (const node of this.nodes) node.start()
+    const splits = splitAt.flatMap((key) => ['--split-at', key])
+    const replicas = ['--replicas', String(this.nodes.length)]
+    const init = ['init', '--endpoint', this.nodes[0]!.listenAddress, ...replicas, ...splits]
+    await eventually('init', 20_000, () => runCli(init))
+    const db = await this.connect()
+    await eventually('first write', 20_000, () => db.put('ready', true))
+    await db.close()
   }
 
   get endpoints(): string[] {
@@ -224,28 +249,41 @@ export class ProcessCluster {
     return this.nodes.find((node) => node.clientAddress === up[0]?.address)!
   }
 
-  /** Kills what still runs and removes the data. */
+  /** Kills what still runs. */
   async stop(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.close()))
-    await rm(this.directory, { recursive: true, force: true })
+  }
+}
+
+class TemporaryCluster extends ProcessCluster {
+  readonly #directory: string
+
+  constructor(directory: string, nodes: readonly NodeProcess[]) {
+    super(nodes)
+    this.#directory = directory
+  }
+
+  /** And removes the data. */
+  override async stop(): Promise<void> {
+    await super.stop()
+    await rm(this.#directory, { recursive: true, force: true })
   }
 }
 
 async function makeNodes(directory: string, options: ClusterOptions): Promise<NodeProcess[]> {
   const count = options.nodes ?? 3
   const ports = await freePorts(count * 3)
-  const peers = ports.slice(count, 2 * count).map((port) => `127.0.0.1:${port}`)
+  const address = (at: number): string => `127.0.0.1:${ports[at]}`
+  const peers = Array.from({ length: count }, (_, at) => address(count + at))
   const nodes: NodeProcess[] = []
   for (let at = 0; at < count; at++) {
     const folder = join(directory, `node-${at + 1}`)
-    const advertise = await options.advertise?.(`127.0.0.1:${ports[at]}`)
+    const advertise = await options.advertise?.(address(at))
     nodes.push(
       new NodeProcess({
+        place: { listen: address(at), peerListen: address(count + at), http: address(2 * count + at) },
         directory: (await options.dataFolder?.(at + 1, directory)) ?? folder,
         logFile: `${folder}.log`,
-        clientPort: ports[at]!,
-        peerPort: ports[count + at]!,
-        httpPort: ports[2 * count + at]!,
         join: peers,
         ...(advertise === undefined ? {} : { advertise }),
         ...(options.flags === undefined ? {} : { flags: options.flags }),
@@ -253,4 +291,8 @@ async function makeNodes(directory: string, options: ClusterOptions): Promise<No
     )
   }
   return nodes
+}
+
+function flag(name: string, value: string | undefined): string[] {
+  return value === undefined ? [] : [name, value]
 }

@@ -27,6 +27,10 @@ const tasks = {
   rot: { about: 'a damaged file of each kind under real nodes', run: (args) => blackBox('rot', args) },
   'retry-storm': { about: 'replies lost between nodes and clients', run: (args) => blackBox('retry-storm', args) },
   'rolling-restart': { about: 'orderly restarts under load', run: (args) => blackBox('rolling-restart', args) },
+  jepsen: {
+    about: "real processes under faults, their clients' history judged",
+    run: (args) => blackBox('jepsen', args),
+  },
   million: { about: 'memory, restart and copy of a million keys', run: (args) => enter('bench/million.js', args) },
   reseed: {
     about: 'memory while a large range is sent to a node that lost its disk',

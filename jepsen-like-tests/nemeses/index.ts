@@ -1,0 +1,21 @@
+import { loss } from './loss.js'
+import { partitionNemeses } from './partitions.js'
+import { processNemeses } from './processes.js'
+import { split } from './ranges.js'
+import type { Nemesis } from './types.js'
+
+/** All that there are, in the order of `--list`. */
+export const nemeses: readonly Nemesis[] = [...processNemeses, ...partitionNemeses, loss, split]
+
+/** Names that stand for several. */
+export function nemesisGroups(): Map<string, readonly Nemesis[]> {
+  const groups = new Map<string, Nemesis[]>()
+  for (const nemesis of nemeses) {
+    const at = nemesis.name.indexOf('-')
+    for (const group of at === -1 ? ['all'] : ['all', nemesis.name.slice(0, at)]) {
+      groups.set(group, [...(groups.get(group) ?? []), nemesis])
+    }
+  }
+  groups.delete('rolling')
+  return groups
+}

@@ -1,0 +1,44 @@
+import { Usage } from '../command.js'
+import { nemeses, nemesisGroups } from '../nemeses/index.js'
+import type { Nemesis } from '../nemeses/types.js'
+import { workloads } from '../workloads/index.js'
+import type { Workload } from '../workloads/types.js'
+
+/** What `register,set` means. */
+export function findWorkloads(list: string): Workload[] {
+  return namesOf(list).map((name) => {
+    const found = workloads.find((workload) => workload.name === name)
+    if (found !== undefined) return found
+    throw new Usage(`there is no workload ${name}; there are: ${workloads.map((workload) => workload.name).join(', ')}`)
+  })
+}
+
+/** What `kill,partition-ring` means: names of nemeses, or of groups of them. */
+export function findNemeses(list: string): Nemesis[] {
+  const groups = nemesisGroups()
+  const found = new Set<Nemesis>()
+  for (const name of namesOf(list)) {
+    const meant = groups.get(name) ?? nemeses.filter((nemesis) => nemesis.name === name)
+    if (meant.length === 0) {
+      const names = nemeses.map((nemesis) => nemesis.name).join(', ')
+      throw new Usage(`there is no nemesis ${name}; there are: ${names}; and groups: ${[...groups.keys()].join(', ')}`)
+    }
+    for (const nemesis of meant) found.add(nemesis)
+  }
+  return [...found]
+}
+
+function namesOf(list: string): string[] {
+  return list
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+}
+
+/** What `--list` prints. */
+export function listing(): string {
+  const rows = (title: string, items: readonly { name: string; about: string }[]): string =>
+    [title, ...items.map(({ name, about }) => `  ${name.padEnd(22)} ${about}`)].join('\n')
+  const groups = [...nemesisGroups()].map(([name, members]) => ({ name, about: `${members.length} of them` }))
+  return [rows('workloads', workloads), rows('nemeses', nemeses), rows('groups of nemeses', groups)].join('\n\n')
+}

@@ -1,0 +1,244 @@
+import { mkdir } from 'node:fs/promises'
+import type { Holdfast } from '../../src/client/index.js'
+import { lackOfHistory } from '../../src/testing/index.js'
+import { messageOf, Scope } from '../command.js'
+import { HistoryLog } from '../history.js'
+import type { Battlefield, Nemesis } from '../nemeses/types.js'
+import type { Network } from '../network/types.js'
+import { eventually, type ProcessCluster } from '../processes.js'
+import { pick, seeded } from '../random.js'
+import { differingDigests, wholeAgain } from '../whole.js'
+import { register } from '../workloads/register.js'
+import type { Finding, RunningWorkload, Workload } from '../workloads/types.js'
+import { type Bars, missing } from './bars.js'
+import { startPrepared } from './cluster.js'
+import { writeReport } from './report.js'
+import { Storm } from './storm.js'
+import { judge } from './verdict.js'
+
+const CONNECTIONS = 4
+/** Of calls of the nemeses and of the last reads. */
+const DEADLINE_MS = 3_000
+const LAST_DEADLINE_MS = 20_000
+/** A cluster in which nothing moves for this long, with nothing in its way, is stuck. */
+const STUCK_AFTER_MS = 60_000
+/** That many calls must end well after the last fault was healed. */
+const CALLS_AFTER = 100
+/** Of writes. Most of those are unknown: so a history is never without any. */
+const HANG_UPS = 0.08
+const LOOK_EVERY_MS = 100
+
+export interface RunOptions {
+  readonly name: string
+  readonly workloads: readonly Workload[]
+  /** Those that can't be done here are skipped. */
+  readonly nemeses: readonly Nemesis[]
+  readonly seed: number
+  readonly nodes: number
+  /** A folder for what the run leaves. */
+  readonly out: string
+  readonly bars: Bars
+  readonly makeNetwork: (scope: Scope, nodes: number) => Promise<Network>
+}
+
+/** A nemesis that was asked for and can't be done here. */
+export interface Skipped {
+  readonly nemesis: string
+  readonly why: string
+}
+
+export interface RunResult {
+  readonly name: string
+  readonly verdict: 'ok' | 'violated' | 'undecided'
+  readonly findings: readonly Finding[]
+  /** Why it proves too little. */
+  readonly undecided: readonly string[]
+  readonly skipped: readonly Skipped[]
+  readonly history: HistoryLog
+  readonly storm: Storm
+  readonly seconds: number
+}
+
+/** One cluster, its clients, and what troubles it, from beginning to end. Everything it made is gone afterwards, but `out`. */
+export async function runJepsen(options: RunOptions, outer: Scope): Promise<RunResult> {
+  const scope = new Scope()
+  outer.defer(options.name, () => scope.close())
+  try {
+    const result = await new Run(options, scope).go()
+    await writeReport(options, result)
+    return result
+  } finally {
+    await scope.close()
+  }
+}
+
+class Run {
+  readonly #options: RunOptions
+  readonly #scope: Scope
+  readonly #random: () => number
+  readonly #history = new HistoryLog()
+  readonly #findings: Finding[] = []
+  readonly #undecided: string[] = []
+  readonly #skipped: Skipped[] = []
+
+  constructor(options: RunOptions, scope: Scope) {
+    this.#options = options
+    this.#scope = scope
+    this.#random = seeded(options.seed)
+  }
+
+  async go(): Promise<RunResult> {
+    const { name, out, workloads } = this.#options
+    const beginMs = performance.now()
+    await mkdir(out, { recursive: true })
+    const network = await this.#options.makeNetwork(this.#scope, this.#options.nodes)
+    const nemeses = await this.#usable(network)
+    const { cluster, field } = await this.#begin(network, nemeses)
+    const running = await this.#startClients(cluster)
+    const storm = new Storm(nemeses, field, this.#history)
+    await this.#weather(storm, cluster)
+    const isWhole = await this.#recovers(cluster, field.db)
+    await Promise.all(running.map((workload) => workload.stop()))
+    if (isWhole) await this.#lastLook(cluster, running)
+    const { findings, undecided } = judge(this.#history.operations)
+    this.#findings.push(...findings)
+    this.#undecided.push(...undecided.map((key) => `${key}: too hard to judge`))
+    this.#demand()
+    for (const workload of workloads) {
+      const { ok } = this.#history.tally(workload.name)
+      if (ok === 0) this.#undecided.push(`${workload.name}: no operation ended well`)
+    }
+    return {
+      name,
+      verdict: this.#findings.length > 0 ? 'violated' : this.#undecided.length > 0 ? 'undecided' : 'ok',
+      findings: this.#findings,
+      undecided: this.#undecided,
+      skipped: this.#skipped,
+      history: this.#history,
+      storm,
+      seconds: (performance.now() - beginMs) / 1_000,
+    }
+  }
+
+  async #usable(network: Network): Promise<Nemesis[]> {
+    const usable: Nemesis[] = []
+    for (const nemesis of this.#options.nemeses) {
+      const { nodesMin = 3 } = nemesis
+      const why = this.#options.nodes < nodesMin ? `it needs ${nodesMin} nodes` : await nemesis.whyNot(network)
+      if (why === null) usable.push(nemesis)
+      else this.#skipped.push({ nemesis: nemesis.name, why })
+    }
+    return usable
+  }
+
+  async #begin(
+    network: Network,
+    nemeses: readonly Nemesis[],
+  ): Promise<{ cluster: ProcessCluster; field: Battlefield }> {
+    const { nodes, out, workloads } = this.#options
+    const splitAt = workloads.flatMap((workload) => workload.splitAt).sort()
+    const cluster = await startPrepared({ scope: this.#scope, out, nodes, network, nemeses, splitAt })
+    const db = await this.#connect(cluster, DEADLINE_MS)
+    const random = seeded(this.#options.seed + 1)
+    const splitKey = (): string => pick(random, workloads).splitKey(random)
+    return { cluster, field: { cluster, db, network, random, splitKey } }
+  }
+
+  async #startClients(cluster: ProcessCluster): Promise<RunningWorkload[]> {
+    const connections: Holdfast[] = []
+    for (let at = 0; at < CONNECTIONS; at++) connections.push(await this.#connect(cluster, DEADLINE_MS))
+    const context = {
+      history: this.#history,
+      random: this.#random,
+      connection: (caller: number) => connections[caller % CONNECTIONS]!,
+      hangUps: HANG_UPS,
+    }
+    return Promise.all(this.#options.workloads.map((workload) => workload.start(context)))
+  }
+
+  async #connect(cluster: ProcessCluster, deadlineMs: number): Promise<Holdfast> {
+    const db = await cluster.connect({ deadlineMs })
+    this.#scope.defer('a connection', () => db.close())
+    return db
+  }
+
+  /** Faults until enough was done, or the time is over. */
+  async #weather(storm: Storm, cluster: ProcessCluster): Promise<void> {
+    const { bars } = this.#options
+    const untilMs = performance.now() + bars.secondsMax * 1_000
+    const storming = storm.run(() => this.#lookAfter(cluster))
+    // Awaited below; a failure before that ends the wait.
+    let hasFailed = false
+    storming.catch(() => {
+      hasFailed = true
+    })
+    while (!hasFailed && performance.now() < untilMs && this.#misses(storm).length > 0)
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+    storm.over()
+    await storming
+    this.#undecided.push(...this.#misses(storm).map((what) => `after ${bars.secondsMax} s: ${what}`))
+  }
+
+  /** Legal means little where too little happened. */
+  #demand(): void {
+    const { ok, keys, okPerKey, readShare, unknownShare } = this.#options.bars
+    const operations = this.#history.operations.filter(({ key }) => key.startsWith(`${register.name}/`))
+    if (operations.length === 0) return
+    const lack = lackOfHistory(operations, {
+      okMin: ok,
+      busyKeysMin: { keys, ok: okPerKey },
+      readShareMin: readShare,
+      unknownShareMin: unknownShare,
+    })
+    if (lack !== null) this.#undecided.push(`${lack.lack}: ${lack.why}`)
+  }
+
+  #misses(storm: Storm): string[] {
+    const first = this.#options.workloads[0]!
+    return missing(this.#options.bars, {
+      faultSeconds: storm.faultMs / 1_000,
+      tally: this.#history.tally(first.name),
+    })
+  }
+
+  /** As a supervisor does: what ended is started again. Ending by itself is part of some faults and a finding in all others. */
+  #lookAfter(cluster: ProcessCluster): void {
+    const isExpected = this.#options.nemeses.some(({ endsNodes }) => endsNodes === true)
+    for (const [at, node] of cluster.nodes.entries()) {
+      const ended = node.endedByItself
+      if (ended === null) continue
+      if (!isExpected) this.#finding(`node ${at + 1} ended by itself: ${JSON.stringify(ended)}, see its log`)
+      node.start()
+    }
+  }
+
+  /** With nothing in its way any more it is whole again, and serves. */
+  async #recovers(cluster: ProcessCluster, db: Holdfast): Promise<boolean> {
+    try {
+      await wholeAgain(cluster, db, STUCK_AFTER_MS)
+      for (const { name } of this.#options.workloads) {
+        const goal = this.#history.tally(name).ok + CALLS_AFTER
+        await eventually(`${CALLS_AFTER} calls of ${name} after all was healed`, STUCK_AFTER_MS, async () =>
+          this.#history.tally(name).ok >= goal ? true : null,
+        )
+      }
+      return true
+    } catch (error) {
+      this.#finding(`the cluster does not recover: ${messageOf(error)}`)
+      return false
+    }
+  }
+
+  /** What stands when nobody writes any more. */
+  async #lastLook(cluster: ProcessCluster, running: readonly RunningWorkload[]): Promise<void> {
+    const db = await this.#connect(cluster, LAST_DEADLINE_MS)
+    for (const workload of running) this.#findings.push(...(await workload.check(db)))
+    await wholeAgain(cluster, db, STUCK_AFTER_MS)
+    for (const difference of await differingDigests(db)) this.#finding(difference)
+    this.#lookAfter(cluster)
+  }
+
+  #finding(what: string): void {
+    this.#findings.push({ what, operations: [] })
+  }
+}

@@ -1,0 +1,97 @@
+import type { HistoryLog } from '../history.js'
+import type { Battlefield, Family, Nemesis } from '../nemeses/types.js'
+import { between, pick } from '../random.js'
+
+const FAULT_MS = { from: 1_500, to: 5_000 }
+const CALM_MS = { from: 200, to: 1_500 }
+/** How often a second nemesis of another family joins in. */
+const SECOND_SHARE = 0.3
+/** After a strike that could not take effect. */
+const RETRY_MS = 200
+
+/** One fault that was in force, in nanoseconds of the history. */
+export interface FaultLine {
+  readonly nemesis: string
+  readonly what: string
+  readonly start_ns: number
+  /** When all of it was undone. */
+  end_ns: number
+}
+
+/** One fault after the other, sometimes two of different kinds at once, each healed. */
+export class Storm {
+  readonly faults: FaultLine[] = []
+  readonly #nemeses: readonly Nemesis[]
+  readonly #field: Battlefield
+  readonly #history: HistoryLog
+  /** Those not yet struck in this round: each comes once before one comes again. */
+  #due: Nemesis[] = []
+  #isOver = false
+  #faultMs = 0
+  #inForce = 0
+  #sinceMs = 0
+
+  constructor(nemeses: readonly Nemesis[], field: Battlefield, history: HistoryLog) {
+    this.#nemeses = nemeses
+    this.#field = field
+    this.#history = history
+  }
+
+  /** Milliseconds in which at least one fault was in force. */
+  get faultMs(): number {
+    return this.#faultMs + (this.#inForce > 0 ? performance.now() - this.#sinceMs : 0)
+  }
+
+  /** How often each nemesis took effect. */
+  counts(): Record<string, number> {
+    const counts = Object.fromEntries(this.#nemeses.map(({ name }) => [name, 0]))
+    for (const { nemesis } of this.faults) counts[nemesis]!++
+    return counts
+  }
+
+  /** Goes on until `over`; resolves when everything is healed. */
+  async run(afterHeal: () => void): Promise<void> {
+    const { random } = this.#field
+    while (!this.#isOver && this.#nemeses.length > 0) {
+      const first = this.#next(null)
+      const second = random() < SECOND_SHARE ? this.#next(first.family) : null
+      const struck = await Promise.all([
+        this.#strike(first),
+        ...(second === null || second.family === first.family ? [] : [this.#strike(second)]),
+      ])
+      afterHeal()
+      await waitFor(struck.includes(true) ? between(random, CALM_MS) : RETRY_MS)
+    }
+  }
+
+  /** No new fault begins. */
+  over(): void {
+    this.#isOver = true
+  }
+
+  #next(not: Family | null): Nemesis {
+    if (this.#due.length === 0) this.#due = [...this.#nemeses]
+    const fitting = this.#due.filter(({ family }) => family !== not)
+    const chosen = pick(this.#field.random, fitting.length === 0 ? this.#due : fitting)
+    this.#due = this.#due.filter((nemesis) => nemesis !== chosen)
+    return chosen
+  }
+
+  async #strike(nemesis: Nemesis): Promise<boolean> {
+    const start_ns = this.#history.now()
+    const strike = await nemesis.strike(this.#field)
+    if (strike === null) return false
+    const fault: FaultLine = { nemesis: nemesis.name, what: strike.what, start_ns, end_ns: start_ns }
+    this.faults.push(fault)
+    if (this.#inForce++ === 0) this.#sinceMs = performance.now()
+    await waitFor(between(this.#field.random, FAULT_MS))
+    await strike.heal()
+    fault.end_ns = this.#history.now()
+    if (--this.#inForce === 0) this.#faultMs += performance.now() - this.#sinceMs
+    return true
+  }
+}
+
+function waitFor(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

@@ -1,0 +1,96 @@
+import type { Holdfast } from '../../src/client/index.js'
+import { pick } from '../random.js'
+import { Caller } from './caller.js'
+import { Crew } from './crew.js'
+import type { Finding, RunningWorkload, Workload, WorkloadContext } from './types.js'
+
+const CALLERS = 14
+const SLOTS = 12
+/** A slot's key is replaced after so many calls: a history of one key that never ends takes ever longer to judge. */
+const CALLS_PER_KEY = 500
+
+/** Of calls; the rest are deletes. */
+const SHARE = { get: 0.54, put: 0.2, cas: 0.19 }
+
+/** A place in the key space, and the key that is in use there. */
+class Slot {
+  readonly #prefix: string
+  #generation = 0
+  #calls = 0
+  /** Of the present key, as somebody last read it. */
+  lastSeen: string | null = null
+
+  constructor(at: number) {
+    this.#prefix = `register/${String(at).padStart(2, '0')}`
+  }
+
+  /** The key for the next call. */
+  next(): string {
+    if (this.#calls++ === CALLS_PER_KEY) {
+      this.#calls = 1
+      this.#generation++
+      this.lastSeen = null
+    }
+    return `${this.#prefix}/${String(this.#generation).padStart(3, '0')}`
+  }
+}
+
+class RunningRegister implements RunningWorkload {
+  readonly #context: WorkloadContext
+  readonly #slots = Array.from({ length: SLOTS }, (_, at) => new Slot(at))
+  readonly #crew = new Crew()
+  #values = 0
+
+  constructor(context: WorkloadContext) {
+    this.#context = context
+    const steps = Array.from({ length: CALLERS }, (_, at) => {
+      const caller = new Caller({ ...context, db: context.connection(at) })
+      return () => this.#step(caller)
+    })
+    this.#crew.start(steps, context.random)
+  }
+
+  stop(): Promise<void> {
+    return this.#crew.stop()
+  }
+
+  /** Every key once more. Whether that fits is for the search to say. */
+  async check(db: Holdfast): Promise<Finding[]> {
+    const keys = new Set(
+      this.#context.history.operations.map(({ key }) => key).filter((key) => key.startsWith('register/')),
+    )
+    const caller = new Caller({ ...this.#context, db })
+    for (const key of keys) await caller.get(key)
+    return []
+  }
+
+  async #step(caller: Caller): Promise<void> {
+    const slot = pick(this.#context.random, this.#slots)
+    const key = slot.next()
+    const dice = this.#context.random()
+    const value = `v${++this.#values}`
+    if (dice < SHARE.get) {
+      const read = await caller.get(key)
+      if (read.value !== undefined) slot.lastSeen = read.value
+    } else if (dice < SHARE.get + SHARE.put) {
+      const { done } = await caller.put(key, value)
+      if (done === true) slot.lastSeen = value
+    } else if (dice < SHARE.get + SHARE.put + SHARE.cas) {
+      const { done } = await caller.cas(key, { expect: slot.lastSeen, value })
+      if (done === true) slot.lastSeen = value
+    } else {
+      const { done } = await caller.delete(key)
+      if (done !== undefined) slot.lastSeen = null
+    }
+  }
+}
+
+/** Registers: put, get, conditional put and delete, a few clients at a time on each of many keys, over several ranges. */
+export const register: Workload = {
+  name: 'register',
+  about: 'put, get, conditional put and delete on many keys over several ranges; linearizable per key',
+  splitAt: ['register/03', 'register/06', 'register/09'],
+  splitKey: (random) =>
+    `register/${String(Math.floor(random() * SLOTS)).padStart(2, '0')}/${Math.floor(random() * 10)}`,
+  start: async (context) => new RunningRegister(context),
+}
