@@ -204,7 +204,11 @@ describe('the files of a state database', () => {
 
   test('opened again after a failed write it has all that was done; if that is gone it refuses to go on', async () => {
     const { db } = await opened(directory, { marker })
-    await written(db, [put(3 as StorageId, 300_000)])
+    const once = put(3 as StorageId, 300_000)
+    const lent = { key: Uint8Array.from(once.key), value: once.value }
+    await written(db, [lent])
+    // Memory is the caller's again once it is written.
+    lent.key.fill(7)
     expect(await new Promise((resolve) => db.reopen(resolve))).toBeNull()
     expect((await keysOf(db, 3 as StorageId)).has(hex(put(3 as StorageId, 300_000).key))).toBe(true)
     await written(db, [put(3 as StorageId, 300_001)])

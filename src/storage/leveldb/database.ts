@@ -19,6 +19,13 @@ const BUSY_TABLES = 4
 /** So many of the last sync markers stay: the one that our log names is at most one behind the last. */
 const MARKERS_KEPT = 16
 
+/** Bytes of key and value, on average, from which on memory counts for more than the event loop's microseconds per put. */
+const LARGE_PUT_BYTES = 1024
+
+interface Batch {
+  write(options: { readonly sync: boolean }): Promise<void>
+}
+
 export async function openLevel(directory: string, writeBufferBytes: number): Promise<Level> {
   const level: Level = new ClassicLevel(directory, {
     keyEncoding: 'buffer',
@@ -159,19 +166,34 @@ export class LevelDb implements StateDb {
     await this.#level.close()
   }
 
-  /** A chained batch copies keys and values at once and costs a third of an array of operations. */
   async #write(puts: readonly DbPut[]): Promise<void> {
-    const batch = this.#level.batch()
+    let bytes = 0
     for (const { key, value } of puts) {
-      batch.put(key, value)
+      bytes += key.length + value.length
       this.#highest = Math.max(this.#highest, storageOf(key))
     }
-    await this.#commit(batch)
-    this.#lastDone = puts.at(-1)?.key ?? this.#lastDone
+    const last = puts.at(-1)
+    // Of its own: what was written may lie in memory that is used again, or keep much more alive.
+    const lastKey = last === undefined ? this.#lastDone : Uint8Array.from(last.key)
+    await this.#commit(bytes > LARGE_PUT_BYTES * puts.length ? this.#array(puts) : this.#chained(puts))
+    this.#lastDone = lastKey
+  }
+
+  /** Costs a third of an array of operations; but its copy of all keys and values goes only when V8 next collects, which does not see it. */
+  #chained(puts: readonly DbPut[]): Batch {
+    const batch = this.#level.batch()
+    for (const { key, value } of puts) batch.put(key, value)
+    return batch
+  }
+
+  /** Its copy goes as soon as it is written. */
+  #array(puts: readonly DbPut[]): Batch {
+    const operations = puts.map(({ key, value }) => ({ type: 'put' as const, key, value }))
+    return { write: (options) => this.#level.batch(operations, options) }
   }
 
   /** Corruption: a compaction has met a damaged table. It is on record before anybody acts on it, so that the next opening finds the table. */
-  async #commit(batch: { write(options: { sync: boolean }): Promise<void> }): Promise<void> {
+  async #commit(batch: Batch): Promise<void> {
     try {
       await batch.write({ sync: false })
     } catch (error) {

@@ -1,11 +1,11 @@
-import { join } from 'node:path'
 import { DamagedError } from '../codec/errors.js'
 import type { StateDamage } from '../types.js'
 import { union } from './damage-file.js'
 import { damageOf } from './damaged-ids.js'
 import { dropTables } from './drop-tables.js'
 import { checkLogs } from './log-check.js'
-import { type LiveTable, type Manifest, maybeRead, numbered, readManifest } from './manifest.js'
+import { type LiveTable, type Manifest, numbered, readManifest } from './manifest.js'
+import { TableFile } from './table-file.js'
 import { walkTable } from './table-walk.js'
 
 export interface Inspection {
@@ -57,16 +57,12 @@ async function walkTables(
   let bytes = 0
   for (const table of manifest.tables.toSorted((a, b) => b.number - a.number)) {
     if (bytes >= bytesMax) break
-    const file = await readTable(directory, table)
+    const file = await TableFile.open(directory, table)
     if (file === null) throw new DamagedError(`table ${table.number} is gone`)
-    const what = await walkTable(table, file)
+    const what = await walkTable(table, file).finally(() => file.close())
     if (what !== null) bad.set(table, what)
     walked.push(table.number)
     bytes += table.bytes
   }
   return { bad, walked }
-}
-
-export function readTable(directory: string, { number }: LiveTable): Promise<Buffer | null> {
-  return maybeRead(join(directory, `${String(number).padStart(6, '0')}.ldb`))
 }

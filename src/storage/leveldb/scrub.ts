@@ -2,8 +2,8 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ScrubStatus, StateDamage } from '../types.js'
 import { damageOf } from './damaged-ids.js'
-import { readTable } from './inspect.js'
 import { type Manifest, readManifest } from './manifest.js'
+import { TableFile } from './table-file.js'
 import { walkTable } from './table-walk.js'
 
 const TICK_MS = 1_000
@@ -12,7 +12,7 @@ const AGAIN_AFTER_MS = 6 * 60 * 60 * 1_000
 
 /**
  * Walks each table once soon after it appears, and again every six hours: at most four tables (of 2 MiB) a second, on the event loop, in
- * slices of about two milliseconds. A damaged one is told once: its files never change, and what was fetched anew since is not in it.
+ * pieces of about two milliseconds. A damaged one is told once: its files never change, and what was fetched anew since is not in it.
  */
 export class Scrub {
   readonly #directory: string
@@ -97,9 +97,9 @@ export class Scrub {
     const table = this.#manifest?.tables.find((each) => each.number === number)
     if (table === undefined || this.#closed) return
     this.#walkedAt.set(number, performance.now())
-    const file = await readTable(this.#directory, table)
+    const file = await TableFile.open(this.#directory, table)
     // Gone: compacted since.
-    const what = file === null ? null : await walkTable(table, file)
+    const what = file === null ? null : await walkTable(table, file).finally(() => file.close())
     if (what === null || this.#closed) return
     this.#damagedTables.add(number)
     this.#onDamage(damageOf(table, what, this.#highest()))

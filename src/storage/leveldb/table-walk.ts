@@ -1,8 +1,8 @@
-import { setImmediate } from 'node:timers/promises'
 import { DamagedError } from '../codec/errors.js'
 import { maskedCrc32c } from './crc32c.js'
 import type { LiveTable } from './manifest.js'
 import { uncompress } from './snappy.js'
+import type { TableFile } from './table-file.js'
 import { readUint32, readVarint } from './varint.js'
 
 // LevelDB's table files (its doc/table_format.md): data blocks, filter block, metaindex block, index block, footer (48 bytes). Behind
@@ -12,8 +12,6 @@ const TRAILER_BYTES = 5
 const FOOTER_BYTES = 48
 const MAGIC_LOW = 0x8b80_fb57
 const MAGIC_HIGH = 0xdb47_7524
-/** Between two pauses for whatever else the process does: about two milliseconds of work. */
-const SLICE_BYTES = 256 * 1024
 
 interface Block {
   readonly offset: number
@@ -24,19 +22,13 @@ interface Block {
  * Checks every block of a table, those of keys and those that lead to them; says what is wrong, null if nothing is. One wrong block
  * condemns the table: LevelDB would return wrong values from it or hide keys, and no compaction would ever get past it.
  */
-export async function walkTable(table: LiveTable, file: Uint8Array): Promise<string | null> {
-  if (file.length !== table.bytes) return `it has ${file.length} bytes instead of ${table.bytes}`
+export async function walkTable(table: LiveTable, file: TableFile): Promise<string | null> {
+  if (file.bytes !== table.bytes) return `it has ${file.bytes} bytes instead of ${table.bytes}`
   try {
-    const footer = readFooter(file)
-    for (const block of blocksOf(readBlock(file, footer.metaindex, 'metaindex'))) check(file, block, 'filter')
-    let walked = 0
-    for (const block of blocksOf(readBlock(file, footer.index, 'index'))) {
-      check(file, block, 'data')
-      walked += block.size
-      if (walked < SLICE_BYTES) continue
-      walked = 0
-      await setImmediate()
-    }
+    const footer = await readFooter(file)
+    for (const block of blocksOf(await readBlock(file, footer.metaindex, 'metaindex')))
+      await check(file, block, 'filter')
+    for (const block of blocksOf(await readBlock(file, footer.index, 'index'))) await check(file, block, 'data')
     return null
   } catch (error) {
     if (error instanceof DamagedError) return error.message
@@ -44,17 +36,18 @@ export async function walkTable(table: LiveTable, file: Uint8Array): Promise<str
   }
 }
 
-function readFooter(file: Uint8Array): { metaindex: Block; index: Block } {
-  const at = file.length - FOOTER_BYTES
+async function readFooter(file: TableFile): Promise<{ metaindex: Block; index: Block }> {
+  const at = file.bytes - FOOTER_BYTES
   if (at < 0) throw new DamagedError('it is too short')
-  const magic = file.length - 8
-  if (readUint32(file, magic) !== MAGIC_LOW || readUint32(file, magic + 4) !== MAGIC_HIGH) {
+  const footer = await file.read(at, file.bytes)
+  const magic = FOOTER_BYTES - 8
+  if (readUint32(footer, magic) !== MAGIC_LOW || readUint32(footer, magic + 4) !== MAGIC_HIGH) {
     throw new DamagedError('its footer is not that of a table')
   }
-  const metaindex = handleOf(file, at)
-  const index = handleOf(file, metaindex.end)
+  const metaindex = handleOf(footer, 0)
+  const index = handleOf(footer, metaindex.end)
   if (index.block.offset + index.block.size + TRAILER_BYTES !== at) throw new DamagedError('its footer is wrong')
-  if (file.subarray(index.end, magic).some((byte) => byte !== 0)) throw new DamagedError('its footer is wrong')
+  if (footer.subarray(index.end, magic).some((byte) => byte !== 0)) throw new DamagedError('its footer is wrong')
   return { metaindex: metaindex.block, index: index.block }
 }
 
@@ -64,19 +57,21 @@ function handleOf(bytes: Uint8Array, at: number): { block: Block; end: number } 
   return { block: { offset, size }, end }
 }
 
-function check(file: Uint8Array, { offset, size }: Block, kind: string): void {
-  const end = offset + size + 1
-  if (end + 4 > file.length) throw new DamagedError(`its ${kind} block at ${offset} ends behind the file`)
-  if (maskedCrc32c(file, offset, end) !== readUint32(file, end)) {
+/** Returns the block with its compression behind it: a view that the next read overwrites. */
+async function check(file: TableFile, { offset, size }: Block, kind: string): Promise<Buffer> {
+  const end = size + 1
+  if (offset + end + 4 > file.bytes) throw new DamagedError(`its ${kind} block at ${offset} ends behind the file`)
+  const bytes = await file.read(offset, offset + end + 4)
+  if (maskedCrc32c(bytes, 0, end) !== readUint32(bytes, end)) {
     throw new DamagedError(`its ${kind} block at ${offset} has a wrong checksum`)
   }
+  return bytes.subarray(0, end)
 }
 
-function readBlock(file: Uint8Array, block: Block, kind: string): Uint8Array {
-  check(file, block, kind)
-  const end = block.offset + block.size
-  const bytes = file.subarray(block.offset, end)
-  return file[end] === 0 ? bytes : uncompress(bytes)
+async function readBlock(file: TableFile, block: Block, kind: string): Promise<Uint8Array> {
+  const found = await check(file, block, kind)
+  const bytes = found.subarray(0, block.size)
+  return found[block.size] === 0 ? Uint8Array.from(bytes) : uncompress(bytes)
 }
 
 /**

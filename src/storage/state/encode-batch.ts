@@ -15,11 +15,16 @@ export interface EncodedBatch {
 /**
  * Encodes a batch once, all its records into one piece of memory, and enters them into the overlay with values that are
  * views of it: so no record keeps the entry alive that it came with. Overlay null: nobody reads them before LevelDB has them.
+ * `allocate` gives the memory for so many bytes.
  */
-export function encodeBatch(batch: StateBatch, overlay: Overlay | null): EncodedBatch {
+export function encodeBatch(
+  batch: StateBatch,
+  overlay: Overlay | null,
+  allocate: (bytes: number) => Buffer = Buffer.allocUnsafeSlow,
+): EncodedBatch {
   let bytes = 0
   for (const { record } of batch.records) bytes += recordKeyLength(record.key) + recordValueLength(record)
-  const slab = Buffer.allocUnsafeSlow(bytes)
+  const slab = allocate(bytes)
   const puts: DbPut[] = []
   const records: OverlayRecord[] = []
   let keyAt = 0

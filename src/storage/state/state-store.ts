@@ -22,6 +22,7 @@ import { DamageReports } from './damage-reports.js'
 import { DbWriter } from './db-writer.js'
 import { Deletions } from './deletions.js'
 import { encodeBatch } from './encode-batch.js'
+import { Ingest } from './ingest.js'
 import { endOfKey, recordKey } from './keys.js'
 import { LatestCache } from './latest-cache.js'
 import { type OpenFetch, OpenFetches } from './open-fetches.js'
@@ -67,6 +68,7 @@ class LevelStateStore implements StateStore {
   readonly #barrier = new ReadBarrier()
   readonly #writer: DbWriter
   readonly #queue: WriteQueue
+  readonly #ingest: Ingest
   readonly #deletions: Deletions
   readonly #collector: Collector
   readonly #damage: DamageReports
@@ -85,6 +87,7 @@ class LevelStateStore implements StateStore {
     }
     this.#writer = new DbWriter({ db, barrier: this.#barrier, clock, fatal, logger })
     this.#queue = new WriteQueue({ db, writer: this.#writer, flushed: (record) => this.#overlay.remove(record) })
+    this.#ingest = new Ingest({ db, queue: this.#queue, writer: this.#writer })
     this.#deletions = new Deletions({ db, queue: this.#queue, writer: this.#writer, clock })
     this.#collector = new Collector({
       db,
@@ -222,24 +225,9 @@ class LevelStateStore implements StateStore {
     )
   }
 
-  /**
-   * Journal records may have been here before and been collected: then no read may stand between that delete and this write, or
-   * LevelDB could bring the delete back over it (read-barrier.ts). Keys of a new storage id were never there.
-   */
-  ingest({ storage, records, journals }: StateChunk & { readonly storage: StorageId }, done: () => void): void {
-    const { puts } = encodeBatch({ records: records.map((record) => ({ storage, record })), journals }, null)
-    if (puts.length === 0) return done()
-    for (const { range } of journals) this.#damage.usesJournal(range)
-    this.#queue.between((release) =>
-      this.#writer.attempt({
-        alone: journals.length > 0,
-        write: (written) => this.#db.batch(puts, written),
-        done: () => {
-          release()
-          done()
-        },
-      }),
-    )
+  ingest(chunk: StateChunk & { readonly storage: StorageId }, done: () => void): void {
+    for (const { range } of chunk.journals) this.#damage.usesJournal(range)
+    this.#ingest.write(chunk, done)
   }
 
   dropStorage(storage: StorageId): void {

@@ -92,6 +92,13 @@ export class Reader {
     return copied
   }
 
+  /** A view of the frame, for what is used up within the turn and is most of its frame anyway. */
+  view(): Uint8Array {
+    const length = this.#varint()
+    const at = this.#take(length)
+    return this.#buffer.subarray(at, at + length)
+  }
+
   /** Enters a nested message; give the result to `leave`. */
   enter(): number {
     const length = this.#varint()
