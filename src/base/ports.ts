@@ -32,8 +32,11 @@ export const silentLogger: Logger = { log() {} }
 /** Distributions that a node keeps. Seconds or bytes, as the name says; src/server/metrics.ts gives each its buckets. */
 export type Observed = 'turn_seconds' | 'event_loop_delay_seconds' | 'log_sync_seconds' | 'log_batch_bytes'
 
-/** Sums that only grow. `requests_total` has the labels kind and code. */
-export type Counted = 'requests_total'
+/**
+ * Sums that only grow. `requests_total` has the labels kind and code, `snapshots_total` direction (in, out) and outcome (done, refused,
+ * failed), `snapshot_bytes_total` direction.
+ */
+export type Counted = 'requests_total' | 'snapshots_total' | 'snapshot_bytes_total'
 
 /** What a room tells of its work for whoever watches the node. Nothing in a node depends on it. */
 export interface Metrics {

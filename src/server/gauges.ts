@@ -50,6 +50,11 @@ export function nodeGauges(watched: Watched): Readonly<Record<string, SampledGau
     log_bytes: store('Size of all log segments', ({ logBytes }) => logBytes),
     uncommitted_entries: lag('Entries in the log not known to be committed', ({ uncommitted }) => uncommitted),
     unapplied_entries: lag('Committed entries not applied yet', ({ unapplied }) => unapplied),
+    snapshots_open: {
+      help: 'Snapshots of replicas on their way in or out',
+      label: 'direction',
+      sample: () => ({ ...figures(({ snapshots }) => snapshots, { in: 0, out: 0 }) }),
+    },
     client_connections: client('Open connections of clients', ({ connections }) => connections),
     client_requests: client('Requests without an answer', ({ requests }) => requests),
     client_request_bytes: client('Bytes of these requests', ({ requestBytes }) => requestBytes),

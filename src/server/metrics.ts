@@ -24,6 +24,11 @@ const counters: Readonly<Record<Counted, { readonly help: string; readonly label
     help: 'Requests answered, by kind, and by code of the error catalogue or OK',
     labels: ['kind', 'code'],
   },
+  snapshots_total: {
+    help: 'Snapshots of replicas that came or went, by direction (in, out) and outcome (done, refused, failed)',
+    labels: ['direction', 'outcome'],
+  },
+  snapshot_bytes_total: { help: 'Bytes of their chunks', labels: ['direction'] },
 }
 
 /** One value, or one per value of a label. */

@@ -3,7 +3,7 @@ import type { NodeInfo } from '../base/descriptor.js'
 import type { HoldfastError } from '../base/errors.js'
 import type { BootId } from '../base/ids.js'
 import { limits } from '../base/limits.js'
-import type { Clock, Fatal, Logger } from '../base/ports.js'
+import type { Clock, Fatal, Logger, Metrics } from '../base/ports.js'
 import { replicaCodec } from '../storage/codec/replica-codec.js'
 import type { DataDirectory } from '../storage/data-directory.js'
 import { historyOf, type Identity } from '../storage/identity.js'
@@ -29,6 +29,7 @@ export interface OpenNodeOptions {
   /** What the store defers is its turn. */
   readonly clock: Clock
   readonly logger: Logger
+  readonly metrics: Metrics
   readonly fatal: Fatal
   /** Another node refuses this one, which may have forgotten what it promised. */
   readonly onKeptOut: (error: HoldfastError) => void
@@ -42,7 +43,7 @@ export interface OpenNode {
 
 /** The real node: its log, its state store and its peers under one store. The simulator composes the same over other ports. */
 export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
-  const { self, boot, clock, logger, fatal, onKeptOut } = options
+  const { self, boot, clock, logger, metrics, fatal, onKeptOut } = options
   const { log, identity } = await openOwnLog(options)
   const { db, verdict } = await openStateDb(join(options.dataDirectory, 'state'), {
     disk: log.node.disk,
@@ -88,6 +89,7 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
     clock,
     random: realRandom,
     logger,
+    metrics,
     fatal,
     onNode: (info) => peers.setPeer(info),
   })

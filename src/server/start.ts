@@ -166,7 +166,7 @@ async function startIn(
       const onKeptOut = (error: HoldfastError) => ending.keptOut(error)
       const { clock } = watch
       const { isSuspect: suspect } = end
-      const parts = { dataDirectory, files, putAside, self, boot, suspect, clock, logger, fatal, onKeptOut }
+      const parts = { dataDirectory, files, putAside, self, boot, suspect, clock, logger, metrics, fatal, onKeptOut }
       nodeId = node
       open = await end.opening(() => openNode({ ...parts, identity: member }))
       watch.open = open

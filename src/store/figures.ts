@@ -19,8 +19,8 @@ export interface StoreFigures {
   readonly coldReads: number
   /** From other nodes, not looked at yet. */
   readonly frames: number
-  /** Snapshots that are being taken in. */
-  readonly snapshotsIn: number
+  /** On their way to and from this node. */
+  readonly snapshots: { readonly in: number; readonly out: number }
   /** No room for writes. */
   readonly diskFull: boolean
   readonly overlayBytes: number
@@ -40,7 +40,7 @@ export function figuresOf(parts: {
   readonly replicas: Iterable<Replica>
   readonly coldReads: number
   readonly frames: number
-  readonly snapshotsIn: number
+  readonly snapshots: StoreFigures['snapshots']
   readonly state: Pick<StateStore, 'overlayBytes' | 'isFull'>
   readonly log: Pick<NodeLog, 'diskBytes' | 'isFull'>
 }): StoreFigures {
@@ -59,7 +59,7 @@ export function figuresOf(parts: {
     reads: sum(({ reads }) => reads.waiting),
     coldReads: parts.coldReads,
     frames: parts.frames,
-    snapshotsIn: parts.snapshotsIn,
+    snapshots: parts.snapshots,
     diskFull: parts.state.isFull || parts.log.isFull,
     overlayBytes: parts.state.overlayBytes,
     logBytes: parts.log.diskBytes,

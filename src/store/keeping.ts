@@ -1,6 +1,6 @@
 import type { NodeId, RangeId, Version } from '../base/ids.js'
 import { limits } from '../base/limits.js'
-import type { Clock, Logger, Random } from '../base/ports.js'
+import { type Clock, type Logger, type Metrics, type Random, silentMetrics } from '../base/ports.js'
 import type { NodeLog, StateStore } from '../storage/types.js'
 import { Drain } from './drain.js'
 import type { ReplicaFactory } from './factory.js'
@@ -33,6 +33,7 @@ export interface KeepingParts {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  readonly metrics?: Metrics
   readonly snapshotChunkBytes?: number
   now(): Version
   send(to: NodeId, message: PeerMessage): void
@@ -69,6 +70,7 @@ export class Keeping {
     this.#parts = parts
     const { replicas, factory, log, state, writer, stateSync, index, codec, random, logger, send, touch } = parts
     const monotonicMs = () => parts.clock.monotonicMs()
+    const metrics = parts.metrics ?? silentMetrics
     this.lifecycle = new Lifecycle({
       replicas,
       factory,
@@ -99,6 +101,7 @@ export class Keeping {
       monotonicMs,
       touch,
       logger,
+      metrics,
       chunkBytes: parts.snapshotChunkBytes ?? limits.snapshotChunkBytes,
       bytesPerSecond: limits.snapshotBytesPerSecond,
     })
@@ -113,6 +116,7 @@ export class Keeping {
       monotonicMs,
       touch,
       logger,
+      metrics,
     })
     this.repair = new EntryRepair({
       replicas,

@@ -70,8 +70,6 @@ export interface SnapshotOfferMessage extends BetweenReplicas {
   readonly timestamp: Version
   /** As of `index`. */
   readonly bookkeeping: Bookkeeping
-  /** About how large it is. */
-  readonly bytesHint: number
 }
 
 /** From the receiver, for one chunk. Sequences count from 1. Asking again for the last one brings it again. */

@@ -1,6 +1,6 @@
 import type { NodeInfo } from '../base/descriptor.js'
 import type { BootId, ClusterId } from '../base/ids.js'
-import type { Clock, Fatal, Logger, Random } from '../base/ports.js'
+import type { Clock, Fatal, Logger, Metrics, Random } from '../base/ports.js'
 import type { AppliedEntry } from '../kv/types.js'
 import type { NodeLog, StateStore, StateVerdict } from '../storage/types.js'
 import type { Birth } from './factory.js'
@@ -23,6 +23,8 @@ export interface StoreOptions {
   readonly random: Random
   readonly logger: Logger
   readonly fatal: Fatal
+  /** Default: nobody watches. */
+  readonly metrics?: Metrics
   /** What opening the state store found. Default: whole. */
   readonly stateVerdict?: StateVerdict
   /** A state sync starts when this much was logged since the last one. Default limits.stateSyncEveryBytes. */

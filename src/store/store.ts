@@ -470,8 +470,15 @@ export class Store {
   figures(): StoreFigures {
     const { state, log } = this.#options
     const coldReads = this.#requests.coldReads
-    const snapshotsIn = this.#keeping.receiver.open
-    const replicas = this.#replicas.values()
-    return figuresOf({ replicas, coldReads, frames: this.#frames.length, snapshotsIn, state, log })
+    const { sender, receiver } = this.#keeping
+    const snapshots = { in: receiver.open, out: sender.open }
+    return figuresOf({
+      replicas: this.#replicas.values(),
+      coldReads,
+      frames: this.#frames.length,
+      snapshots,
+      state,
+      log,
+    })
   }
 }

@@ -351,6 +351,40 @@ describe('a snapshot', () => {
     expect(bench.asked((done) => bench.store.readJournal(piece, done))).toEqual(records)
   })
 
+  test('keeps the journal records that it brings, though their collection had begun before it', () => {
+    // A hold at every step of the pass: before it reads, before it deletes, while it waits its turn.
+    for (let at = 0; at < 6; at++) {
+      const bench = new Bench()
+      for (let i = 1; i <= 9; i++) bench.put('a', i, 'x')
+      bench.steps.runAll()
+      const piece = { range: RANGE, from: v(0), to: v(9), bytesMax: 1 << 20 }
+      type Records = readonly StateChunk['journals'][number]['record'][]
+      const records = bench.asked<Records | null>((done) => bench.store.readJournal(piece, done))!
+      let answers = 0
+      bench.store.collectJournal({ range: RANGE, upTo: v(9) }, () => answers++)
+      for (let steps = 0; steps < at; steps++) bench.steps.step()
+      const release = bench.store.hold(storage)
+      const journals = records.map((record) => ({ range: RANGE, record }))
+      bench.asked<null>((done) => bench.store.ingest({ storage, records: [], journals }, () => done(null)))
+      expect([at, answers, bench.asked((done) => bench.store.readJournal(piece, done))]).toEqual([at, 1, records])
+      release()
+      expect(bench.asked((done) => bench.store.collectJournal({ range: RANGE, upTo: v(9) }, done))).toBe(9)
+    }
+  })
+
+  test('of several pieces asked to be written at once has each of them as it came', () => {
+    const bench = new Bench()
+    const pieces = Array.from({ length: 5 }, (_, at) => [
+      recordOf(`k${at}`, 1, 'v'.repeat(10 + at)),
+      recordOf(`l${at}`, 2, `${at}`),
+    ])
+    let written = 0
+    for (const records of pieces) bench.store.ingest({ storage, records, journals: [] }, () => written++)
+    bench.steps.runAll()
+    const byKey = (a: StateRecord, b: StateRecord) => (a.key < b.key ? -1 : 1)
+    expect([written, read(bench, 9, 1 << 20)]).toEqual([5, pieces.flat().sort(byKey)])
+  })
+
   test('a piece with any byte changed is refused', () => {
     const records = [recordOf('a', 1, 'x'), recordOf('b', 2, null)]
     const journals = [{ range: 9 as RangeId, record: { timestamp: v(2), outcomes: [], changes: [] } }]

@@ -53,6 +53,26 @@ describe('the collection floor', () => {
 })
 
 describe('collection', () => {
+  it('of a journal stops where a replica came between two passes that may need the rest', () => {
+    const durable = { collectionFloor: v(90), sessionFloor: v(90), clock: v(99) }
+    const parent = { range, durable, lineage: [], hasState: true, storages: [] }
+    const replicas = new Map([[range, parent as unknown as Replica]])
+    const passes: { readonly of: string; readonly more: () => void }[] = []
+    const collectJournal = (
+      work: { range: RangeId; upTo: Version },
+      done: (deleted: number, more: boolean) => void,
+    ) => {
+      passes.push({ of: `${work.range} up to ${work.upTo}`, more: () => done(500, true) })
+    }
+    new Collector({ collect: (_, done) => done(0, null), collectJournal }, replicas).look()
+    passes[0]!.more()
+    const needs = { ...durable, collectionFloor: v(40), sessionFloor: v(40) }
+    const child = { ...parent, range: 3, durable: needs, lineage: [{ range, to: v(80) }] }
+    replicas.set(3 as RangeId, child as unknown as Replica)
+    passes[1]!.more()
+    expect(passes.map(({ of }) => of)).toEqual(['2 up to 89', '2 up to 89', '3 up to 39'])
+  })
+
   interface Fake {
     readonly range: number
     readonly durable: { collectionFloor: number; sessionFloor: number; clock: number } | null

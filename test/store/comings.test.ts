@@ -162,7 +162,6 @@ describe('a replica whose state is given up', () => {
       entryTerm: 2 as Term,
       timestamp: v(5_000),
       bookkeeping: { ...bookkeeping, clock: v(5_000) },
-      bytesHint: 0,
     }
     bench.receive(2, offer)
     await bench.runWhile(() => bench.messagesTo(2, 'snapshotPull').length === 0)

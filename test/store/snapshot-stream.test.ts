@@ -55,7 +55,20 @@ const bookkeeping = {
   lineage: [],
 }
 
+/** Sums by name and labels. */
+function counting() {
+  const counted: Record<string, number> = {}
+  const metrics = {
+    count(name: string, by: number, label = '') {
+      const sum = `${name} ${label}`
+      counted[sum] = (counted[sum] ?? 0) + by
+    },
+  }
+  return { counted, metrics }
+}
+
 function sending(bytesPerSecond = 1e9) {
+  const { counted, metrics } = counting()
   const state = new FakeState()
   const sent: PeerMessage[] = []
   const results: (number | null)[] = []
@@ -83,6 +96,7 @@ function sending(bytesPerSecond = 1e9) {
     monotonicMs: () => nowMs,
     touch: () => {},
     logger: silentLogger,
+    metrics,
     chunkBytes: 1_000,
     bytesPerSecond,
   })
@@ -93,8 +107,45 @@ function sending(bytesPerSecond = 1e9) {
     nowMs += ms
     sender.look()
   }
-  return { state, sent, results, replica, sender, pull, chunks, pass }
+  return { state, sent, results, replica, sender, pull, chunks, pass, counted }
 }
+
+describe('snapshots are counted', () => {
+  it('on their way out, by what became of them, with the bytes of their chunks', () => {
+    const { sender, replica, pull, counted, pass, chunks } = sending()
+    sender.start(replica, learner)
+    for (let sequence = 1; sequence <= 6; sequence++) pull(sequence)
+    sender.start(replica, learner)
+    sender.refused(to, { type: 'snapshotRefused', range, from: learner, to: leader, id: 2, reason: 'has it' })
+    sender.start(replica, learner)
+    pass(limits.snapshotIdleMs + 1)
+    expect(counted).toEqual({
+      'snapshot_bytes_total out': chunks().reduce((sum, { bytes }) => sum + bytes.length, 0),
+      'snapshots_total out done': 1,
+      'snapshots_total out refused': 1,
+      'snapshots_total out failed': 1,
+    })
+  })
+
+  it('on their way in, too', () => {
+    const { offer, allocated, chunk, written, installs, counted, pass } = receiving()
+    offer()
+    allocated()
+    chunk(1, true)
+    written()
+    installs[0]!(true)
+    offer({ to: 5 as ReplicaId })
+    offer({ id: 2 })
+    allocated()
+    pass(limits.snapshotIdleMs + 1)
+    expect(counted).toEqual({
+      'snapshot_bytes_total in': 1,
+      'snapshots_total in done': 1,
+      'snapshots_total in refused': 1,
+      'snapshots_total in failed': 1,
+    })
+  })
+})
 
 describe('a snapshot on its way out', () => {
   it('is read only as it is pulled, chunk by chunk, and done once the chunk behind the last is asked for', () => {
@@ -207,6 +258,8 @@ describe('a snapshot on its way out', () => {
 })
 
 function receiving() {
+  const { counted, metrics } = counting()
+  let held = 0
   const sent: PeerMessage[] = []
   const ingested: StateChunk[] = []
   const dropped: StorageId[] = []
@@ -225,6 +278,12 @@ function receiving() {
         ingest.push(done)
       },
       dropStorage: (id) => dropped.push(id),
+      hold: () => {
+        held++
+        return () => {
+          held--
+        }
+      },
     },
     decodeChunk: (bytes) => (bytes.length === 0 ? null : { records: [], journals: [] }),
     allocateStorage: (done) => allocations.push(() => done(storage)),
@@ -234,6 +293,7 @@ function receiving() {
     monotonicMs: () => nowMs,
     touch: () => {},
     logger: silentLogger,
+    metrics,
   })
   const offer = (parts: Partial<SnapshotOfferMessage> = {}) =>
     receiver.offered(from, {
@@ -247,7 +307,6 @@ function receiving() {
       entryTerm: 2 as Term,
       timestamp: v(10),
       bookkeeping,
-      bytesHint: 0,
       ...parts,
     } as unknown as SnapshotOfferMessage)
   const chunk = (sequence: number, last = false, bytes = Uint8Array.of(1)) =>
@@ -284,6 +343,8 @@ function receiving() {
     pass,
     allocated,
     overlap,
+    counted,
+    held: () => held,
   }
 }
 
@@ -332,6 +393,31 @@ describe('a snapshot on its way in', () => {
     overtaken.written()
     overtaken.installs[0]!(false)
     expect([overtaken.dropped, overtaken.refusals(), overtaken.receiver.open]).toEqual([[storage], 1, 0])
+  })
+
+  it('holds collection back while it is taken in, and no longer: it may bring journals back that other floors have passed', () => {
+    const installed = receiving()
+    installed.offer()
+    expect(installed.held()).toBe(0)
+    installed.allocated()
+    installed.chunk(1, true)
+    installed.written()
+    expect(installed.held()).toBe(1)
+    installed.installs[0]!(true)
+    expect(installed.held()).toBe(0)
+
+    const silent = receiving()
+    silent.offer()
+    silent.allocated()
+    silent.pass(limits.snapshotIdleMs + 1)
+    const ended = receiving()
+    ended.offer()
+    ended.allocated()
+    ended.chunk(1)
+    ended.receiver.refused(from, { type: 'snapshotRefused', range, from: leader, to: learner, id: 1, reason: '' })
+    expect([silent.held(), ended.held()]).toEqual([0, 1])
+    ended.written()
+    expect(ended.held()).toBe(0)
   })
 
   it('asks again for a chunk that does not come or comes damaged', () => {

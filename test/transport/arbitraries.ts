@@ -239,7 +239,6 @@ export const peerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
     entryTerm: branded<never>(id),
     timestamp: version,
     bookkeeping,
-    bytesHint: count,
   }),
   record({ type: fc.constant('snapshotPull' as const), ...between, id: count, sequence: id }),
   record({

@@ -262,7 +262,7 @@ describe('bytes that are not what the .proto says', () => {
       lineage: [],
       digest: 0,
     }
-    const numbers = { index: 4, term: 3, entryTerm: 3, id: 1, sequence: 1, version: 1, timestamp: 1, bytesHint: 0 }
+    const numbers = { index: 4, term: 3, entryTerm: 3, id: 1, sequence: 1, version: 1, timestamp: 1 }
     const message = { ...about, ...numbers, entry, bookkeeping, last: true, bytes: new Uint8Array(3), ...over }
     const [frame] = encodePeerMessages([message as never], 1)
     expect(() => decodePeerFrame(frame!, BOOT)).toThrow(expected)

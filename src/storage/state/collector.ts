@@ -89,7 +89,9 @@ export class Collector {
     this.#range(bounds, { journal: range }, (found) => {
       if (found === null || found.length === 0) return done(0, false)
       const more = isCut(found)
-      this.#deletions.remove(keysOf(found), () => done(found.length, more))
+      // A snapshot that came to be taken in since may have brought these very records back.
+      const may = () => this.#holds.size === 0
+      this.#deletions.remove(keysOf(found), (deleted) => done(deleted ? found.length : 0, deleted && more), may)
     })
   }
 

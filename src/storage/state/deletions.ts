@@ -21,12 +21,16 @@ export class Deletions {
     this.#clock = parts.clock
   }
 
-  /** `done` comes later, never in this call. */
-  remove(keys: readonly Uint8Array[], done: () => void): void {
+  /** `may` is asked when they are handed over: `done(false)` where it says no. */
+  remove(keys: readonly Uint8Array[], done: (deleted: boolean) => void, may: () => boolean = () => true): void {
     this.#queue.between((release) => {
+      if (!may()) {
+        release()
+        return done(false)
+      }
       if (this.#db.isBusy) {
         release()
-        this.later(BUSY_RETRY_MS, () => this.remove(keys, done))
+        this.later(BUSY_RETRY_MS, () => this.remove(keys, done, may))
         return
       }
       this.#writer.attempt({
@@ -34,7 +38,7 @@ export class Deletions {
         write: (written) => this.#db.remove(keys, written),
         done: () => {
           release()
-          done()
+          done(true)
         },
       })
     })

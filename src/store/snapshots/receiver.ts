@@ -1,7 +1,7 @@
 import { assert } from '../../base/assert.js'
 import type { NodeId, RangeId, StorageId } from '../../base/ids.js'
 import { limits } from '../../base/limits.js'
-import type { Logger } from '../../base/ports.js'
+import type { Logger, Metrics } from '../../base/ports.js'
 import type { StateChunk, StateStore } from '../../storage/types.js'
 import type { PeerMessage, SnapshotChunkMessage, SnapshotOfferMessage, SnapshotRefusedMessage } from '../ports.js'
 import type { Replica } from '../replica.js'
@@ -11,7 +11,7 @@ const PULL_AGAIN_MS = 1_000
 
 export interface ReceiverParts {
   readonly replicas: ReadonlyMap<RangeId, Replica>
-  readonly state: Pick<StateStore, 'ingest' | 'dropStorage'>
+  readonly state: Pick<StateStore, 'ingest' | 'dropStorage' | 'hold'>
   /** Null: damaged on the way, or not a chunk. */
   decodeChunk(bytes: Uint8Array): StateChunk | null
   /** Gives a storage id that was never used here; `done` once our log says so durably. */
@@ -24,14 +24,19 @@ export interface ReceiverParts {
   monotonicMs(): number
   touch(replica: Replica): void
   readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'count'>
 }
 
 interface Incoming {
   readonly node: NodeId
   readonly replica: Replica
   readonly offer: SnapshotOfferMessage
-  /** 0 until a storage id is allocated. */
   storage: StorageId | null
+  /**
+   * Ends the hold on collection. What a snapshot brings of the journals of ranges that it comes from is needed by nobody here before
+   * it is installed, so that another replica's floor would have it deleted, and with it outcomes of this range's sessions.
+   */
+  release: () => void
   /** The chunk waited for, from 1. */
   sequence: number
   phase: 'allocating' | 'pulling' | 'writing' | 'installing'
@@ -63,7 +68,10 @@ export class SnapshotReceiver {
     const open = this.#incoming.get(offer.range)
     if (open !== undefined && open.node === from && open.offer.id === offer.id) return this.#pullAgain(open)
     const refusal = this.#refusal(offer, open)
-    if (refusal !== null) return this.#refuse(from, offer, refusal)
+    if (refusal !== null) {
+      this.#count('refused')
+      return this.#refuse(from, offer, refusal)
+    }
     if (open !== undefined) this.#forget(open)
     const nowMs = this.#parts.monotonicMs()
     const incoming: Incoming = {
@@ -71,6 +79,7 @@ export class SnapshotReceiver {
       replica: this.#parts.replicas.get(offer.range)!,
       offer,
       storage: null,
+      release: () => {},
       sequence: 1,
       phase: 'allocating',
       touchedMs: nowMs,
@@ -78,8 +87,9 @@ export class SnapshotReceiver {
     }
     this.#incoming.set(offer.range, incoming)
     this.#parts.allocateStorage((storage) => {
-      incoming.storage = storage
       if (!this.#isOpen(incoming)) return this.#parts.state.dropStorage(storage)
+      incoming.storage = storage
+      incoming.release = this.#parts.state.hold(storage)
       incoming.phase = 'pulling'
       this.#pull(incoming)
     })
@@ -123,12 +133,13 @@ export class SnapshotReceiver {
     const chunk = this.#parts.decodeChunk(message.bytes)
     // Damaged on the way: it comes again when it is pulled again.
     if (chunk === null) return
+    this.#parts.metrics.count('snapshot_bytes_total', message.bytes.length, 'in')
     const { storage } = incoming
     assert(storage !== null, 'a chunk was pulled before there was a place for it', message.range)
     incoming.touchedMs = this.#parts.monotonicMs()
     incoming.phase = 'writing'
     this.#parts.state.ingest({ storage, ...chunk }, () => {
-      if (!this.#isOpen(incoming)) return this.#parts.state.dropStorage(storage)
+      if (!this.#isOpen(incoming)) return this.#drop(incoming, storage)
       incoming.touchedMs = this.#parts.monotonicMs()
       incoming.sequence++
       if (message.last) return this.#install(incoming, storage)
@@ -142,9 +153,12 @@ export class SnapshotReceiver {
     this.#parts.install(incoming.replica, incoming.offer, storage, (installed) => {
       this.#incoming.delete(incoming.offer.range)
       if (!installed) {
-        this.#parts.state.dropStorage(storage)
+        this.#count('failed')
+        this.#drop(incoming, storage)
         return this.#refuse(incoming.node, incoming.offer, 'it was overtaken')
       }
+      this.#count('done')
+      incoming.release()
       // Asking for the chunk behind the last tells the sender that all of it is durable.
       this.#pull(incoming)
       const { range, index } = incoming.offer
@@ -178,6 +192,16 @@ export class SnapshotReceiver {
   /** What was written of it is deleted once nothing is being written any more. */
   #forget(incoming: Incoming): void {
     this.#incoming.delete(incoming.offer.range)
-    if (incoming.storage !== null && incoming.phase === 'pulling') this.#parts.state.dropStorage(incoming.storage)
+    this.#count('failed')
+    if (incoming.storage !== null && incoming.phase === 'pulling') this.#drop(incoming, incoming.storage)
+  }
+
+  #count(outcome: 'done' | 'refused' | 'failed'): void {
+    this.#parts.metrics.count('snapshots_total', 1, `in ${outcome}`)
+  }
+
+  #drop(incoming: Incoming, storage: StorageId): void {
+    incoming.release()
+    this.#parts.state.dropStorage(storage)
   }
 }

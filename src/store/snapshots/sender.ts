@@ -1,6 +1,6 @@
 import type { LogIndex, NodeId, RangeId, ReplicaId } from '../../base/ids.js'
 import { limits } from '../../base/limits.js'
-import type { Logger } from '../../base/ports.js'
+import type { Logger, Metrics } from '../../base/ports.js'
 import type { StateChunk, StateStore } from '../../storage/types.js'
 import type { PeerMessage, SnapshotOfferMessage, SnapshotPullMessage, SnapshotRefusedMessage } from '../ports.js'
 import type { Replica } from '../replica.js'
@@ -25,6 +25,7 @@ export interface SenderParts {
   monotonicMs(): number
   touch(replica: Replica): void
   readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'count'>
   /** Of one chunk's records. */
   readonly chunkBytes: number
   /** Of all snapshots together. */
@@ -98,7 +99,6 @@ export class SnapshotSender {
       entryTerm: replica.appliedTerm,
       timestamp: bookkeeping.clock,
       bookkeeping,
-      bytesHint: 0,
     }
     const { storages } = replica
     const releases = storages.map(({ storage }) => this.#parts.state.hold(storage))
@@ -134,11 +134,11 @@ export class SnapshotSender {
     if (outgoing === null) return this.#refuse(from, message, 'the sender knows of no such snapshot')
     if (message.sequence === 1 && outgoing.sequence > 1 && outgoing.last) {
       this.#refuse(from, message, 'the receiver lost what it had of it')
-      return this.#end(message.id, false)
+      return this.#end(message.id, 'failed')
     }
     outgoing.touchedMs = this.#parts.monotonicMs()
     const isNext = message.sequence === outgoing.sequence + 1
-    if (isNext && outgoing.last) return this.#end(message.id, true)
+    if (isNext && outgoing.last) return this.#end(message.id, 'done')
     if (!isNext && (message.sequence !== outgoing.sequence || outgoing.sequence === 0)) return
     outgoing.wanted = message
     this.#maybeRead(outgoing)
@@ -151,7 +151,7 @@ export class SnapshotSender {
   refused(from: NodeId, message: SnapshotRefusedMessage): void {
     if (this.#find(from, message) === null) return
     this.#parts.logger.log('info', 'snapshot refused', { range: message.range, to: from, reason: message.reason })
-    this.#end(message.id, false)
+    this.#end(message.id, 'refused')
   }
 
   #find(from: NodeId, message: { range: RangeId; from: ReplicaId; to: ReplicaId; id: number }): Outgoing | null {
@@ -170,7 +170,7 @@ export class SnapshotSender {
       outgoing.reading = false
       // It was ended meanwhile: its storage may be on the way out, and what was read may lack something.
       if (!this.#outgoing.has(outgoing.offer.id)) return
-      if (read === null) this.#end(outgoing.offer.id, false)
+      if (read === null) this.#end(outgoing.offer.id, 'failed')
       else this.#sendChunk(outgoing, wanted.sequence, at, read)
     })
   }
@@ -182,6 +182,7 @@ export class SnapshotSender {
     outgoing.last = last
     const bytes = this.#parts.encodeChunk(chunk)
     this.#bucket.take(bytes.length)
+    this.#parts.metrics.count('snapshot_bytes_total', bytes.length, 'out')
     const { range, from, to, id } = outgoing.offer
     this.#parts.send(outgoing.node, { type: 'snapshotChunk', range, from, to, id, sequence, last, bytes })
     this.#parts.touch(outgoing.replica)
@@ -194,8 +195,8 @@ export class SnapshotSender {
     for (const [id, outgoing] of this.#outgoing) {
       const patienceMs = limits.snapshotIdleMs * (outgoing.last ? LAST_CHUNK_PATIENCE : 1)
       const idle = nowMs - outgoing.touchedMs > patienceMs
-      if (outgoing.last && isThere(outgoing)) this.#end(id, true)
-      else if (idle || nowMs - outgoing.startedMs > limits.snapshotMsMax) this.#end(id, false)
+      if (outgoing.last && isThere(outgoing)) this.#end(id, 'done')
+      else if (idle || nowMs - outgoing.startedMs > limits.snapshotMsMax) this.#end(id, 'failed')
       else if (isToBeOfferedAgain(outgoing, nowMs)) {
         outgoing.offeredMs = nowMs
         this.#parts.send(outgoing.node, outgoing.offer)
@@ -203,11 +204,13 @@ export class SnapshotSender {
     }
   }
 
-  #end(id: number, done: boolean): void {
+  #end(id: number, outcome: 'done' | 'refused' | 'failed'): void {
     const outgoing = this.#outgoing.get(id)
     if (outgoing === undefined) return
     this.#outgoing.delete(id)
     outgoing.release()
+    this.#parts.metrics.count('snapshots_total', 1, `out ${outcome}`)
+    const done = outcome === 'done'
     if (done)
       this.#recent.push({
         ...outgoing.offer,
@@ -221,12 +224,12 @@ export class SnapshotSender {
 
   /** The connection to a node broke: it may have been started again, and then it has nothing of what it was sent. */
   peerDown(node: NodeId): void {
-    for (const [id, outgoing] of this.#outgoing) if (outgoing.node === node) this.#end(id, false)
+    for (const [id, outgoing] of this.#outgoing) if (outgoing.node === node) this.#end(id, 'failed')
   }
 
   /** The replica is gone or its state was replaced: what is being read of it may vanish. */
   drop(replica: Replica): void {
-    for (const [id, outgoing] of this.#outgoing) if (outgoing.replica === replica) this.#end(id, false)
+    for (const [id, outgoing] of this.#outgoing) if (outgoing.replica === replica) this.#end(id, 'failed')
   }
 
   /** Lowest index that a snapshot brings its receiver to, which then needs the log behind it; null: none is under way. */

@@ -65,9 +65,10 @@ export class Collector {
     next()
   }
 
+  /** A replica that came meanwhile, by a split or a snapshot, may need what the passes before it did not reach. */
   #collectJournal(range: RangeId, upTo: Version): void {
     this.#state.collectJournal({ range, upTo }, (_, more) => {
-      if (more) this.#collectJournal(range, upTo)
+      if (more && (this.#journals().get(range) ?? 0) >= upTo) this.#collectJournal(range, upTo)
       else this.#next()
     })
   }

@@ -89,7 +89,6 @@ export const SNAPSHOT_OFFER = {
   entryTerm: varint(3),
   timestamp: fixed64(4),
   bookkeeping: bytes(5),
-  bytesHint: varint(6),
 }
 export const SNAPSHOT_PULL = { id: varint(1), sequence: varint(2) }
 export const SNAPSHOT_CHUNK = { id: varint(1), sequence: varint(2), last: varint(3), data: bytes(4) }

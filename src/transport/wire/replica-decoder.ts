@@ -112,7 +112,7 @@ function readFetched(reader: Reader): BetweenBody {
 
 function readOffer(reader: Reader): BetweenBody {
   const outer = reader.enter()
-  const numbers = { id: 0, index: 0, entryTerm: 0, timestamp: 0, bytesHint: 0 }
+  const numbers = { id: 0, index: 0, entryTerm: 0, timestamp: 0 }
   let bookkeeping: Bookkeeping | null = null
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     if (tag === SNAPSHOT_OFFER.id) numbers.id = reader.uint()
@@ -120,11 +120,10 @@ function readOffer(reader: Reader): BetweenBody {
     else if (tag === SNAPSHOT_OFFER.entryTerm) numbers.entryTerm = reader.uint()
     else if (tag === SNAPSHOT_OFFER.timestamp) numbers.timestamp = reader.fixed()
     else if (tag === SNAPSHOT_OFFER.bookkeeping) bookkeeping = readBookkeeping(reader)
-    else if (tag === SNAPSHOT_OFFER.bytesHint) numbers.bytesHint = reader.uint()
     else reader.skip()
   }
   reader.leave(outer)
-  const { id, index, entryTerm, timestamp, bytesHint } = numbers
+  const { id, index, entryTerm, timestamp } = numbers
   if (bookkeeping === null) throw new WireError('a snapshot says nothing of its range')
   if (entryTerm < 1) throw new WireError(`a snapshot ends at term ${entryTerm}, expected 1 or more`)
   return {
@@ -134,7 +133,6 @@ function readOffer(reader: Reader): BetweenBody {
     entryTerm: entryTerm as Term,
     timestamp: timestamp as Version,
     bookkeeping,
-    bytesHint,
   }
 }
 
@@ -191,7 +189,7 @@ function readChunk(reader: Reader): BetweenBody {
     if (tag === SNAPSHOT_CHUNK.id) id = reader.uint()
     else if (tag === SNAPSHOT_CHUNK.sequence) sequence = reader.uint()
     else if (tag === SNAPSHOT_CHUNK.last) last = reader.flag()
-    else if (tag === SNAPSHOT_CHUNK.data) data = reader.copy()
+    else if (tag === SNAPSHOT_CHUNK.data) data = reader.view()
     else reader.skip()
   }
   reader.leave(outer)

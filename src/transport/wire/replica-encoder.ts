@@ -73,7 +73,6 @@ function writeOffer(writer: Writer, offer: SnapshotOfferMessage): void {
   writer.uint(SNAPSHOT_OFFER.entryTerm, offer.entryTerm)
   writer.fixed(SNAPSHOT_OFFER.timestamp, offer.timestamp)
   writeBookkeeping(writer, SNAPSHOT_OFFER.bookkeeping, offer.bookkeeping)
-  writer.uint(SNAPSHOT_OFFER.bytesHint, offer.bytesHint)
 }
 
 function writeBookkeeping(writer: Writer, tag: number, bookkeeping: Bookkeeping): void {
