@@ -8,12 +8,12 @@ import { replicaCodec } from '../storage/codec/replica-codec.js'
 import type { DataDirectory } from '../storage/data-directory.js'
 import { historyOf, type Identity } from '../storage/identity.js'
 import { openStateDb } from '../storage/leveldb/open.js'
+import { openOwnLog } from '../storage/own-log.js'
 import { openStateStore } from '../storage/state/state-store.js'
 import type { Files } from '../storage/types.js'
 import { Store } from '../store/store.js'
 import { GrpcPeers } from '../transport/peers.js'
-import { openOwnLog } from './own-log.js'
-import { realClock, realRandom } from './real-ports.js'
+import { newToken, realClock, realRandom } from './real-ports.js'
 
 export interface OpenNodeOptions {
   readonly dataDirectory: string
@@ -44,7 +44,8 @@ export interface OpenNode {
 /** The real node: its log, its state store and its peers under one store. The simulator composes the same over other ports. */
 export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const { self, boot, clock, logger, metrics, fatal, onKeptOut } = options
-  const { log, identity } = await openOwnLog(options)
+  const { logSegmentBytes: segmentBytes } = limits
+  const { log, identity } = await openOwnLog({ ...options, segmentBytes, clock: realClock, newToken })
   const { db, verdict } = await openStateDb(join(options.dataDirectory, 'state'), {
     disk: log.node.disk,
     marker: log.node.stateMarker,

@@ -52,6 +52,16 @@ export class SimClients {
     for (const connector of this.#connectors) connector.listenerEnded(listener)
   }
 
+  /** All connections to the node break at once. */
+  reset(listener: SimListener): void {
+    for (const connector of this.#connectors) connector.reset(listener)
+  }
+
+  /** The node's end of all connections is gone, and nobody tells. */
+  silenceLater(listener: SimListener): void {
+    for (const connector of this.#connectors) connector.silenceLater(listener)
+  }
+
   listenerSilent(listener: SimListener): void {
     for (const connector of this.#connectors) connector.listenerSilent(listener)
   }

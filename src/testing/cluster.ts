@@ -6,9 +6,11 @@ import type { Holdfast } from '../client/types.js'
 import { birthOf } from './birth.js'
 import { ClusterCheckers } from './checkers/cluster.js'
 import { SimClients } from './clients.js'
+import type { SimListener } from './connector.js'
 import { deepFreeze } from './freeze.js'
 import { calmLink, type LinkQuality, SimNetwork } from './network.js'
 import { type NodeObserver, SimNode } from './node.js'
+import type { Packet, PeerWire } from './peer-sessions.js'
 import { Phases } from './phases.js'
 import type { SimProcess } from './process.js'
 import { SeededRandom } from './random.js'
@@ -64,6 +66,9 @@ export class SimCluster {
   readonly #nodes: readonly SimNode[]
   readonly #clients: SimClients
   readonly #checkers: ClusterCheckers
+  #sessions = 0
+  /** Called for a node that was refused, or refused to start, because its disk may have forgotten; it is down then. Default: a violation. */
+  onKeptOut: (node: SimNode, why: string) => void = (node, why) => this.report(`${node.place} was kept out: ${why}`)
 
   constructor(options: SimClusterOptions) {
     this.#options = options
@@ -127,9 +132,9 @@ export class SimCluster {
 
   // ---- life of the nodes ----
 
-  /** Starts all nodes and runs until each range has a leader. Throws if that takes more than 30 seconds of virtual time. */
+  /** Formats and starts all nodes and runs until each range has a leader. Throws if that takes more than 30 seconds of virtual time. */
   async start(): Promise<void> {
-    for (const node of this.#nodes) node.start()
+    for (const node of this.#nodes) void node.format().then(() => node.start())
     const led = await this.runWhile(() => !this.#isLed(), 30_000)
     if (!led && this.violations.length === 0) throw new Error('the cluster did not come up')
   }
@@ -140,11 +145,30 @@ export class SimCluster {
     if (listener === null) return
     this.trace.event(this.scheduler.nowMs, node.place, 'crash')
     node.crash()
-    this.#clients.listenerEnded(listener)
-    for (const other of this.#nodes) if (other !== node) this.#tellDown(other, node)
+    this.#connectionsEnd(node, listener)
   }
 
-  /** Crashes a node, if it runs, and puts an empty disk in. It is its old id's, and knows nothing else. */
+  /** The process ends as by kill -9; its system, which goes on, writes what it was given. */
+  kill(id: number): void {
+    const node = this.node(id)
+    const { listener } = node
+    if (listener === null) return
+    this.trace.event(this.scheduler.nowMs, node.place, 'kill')
+    node.kill()
+    this.#connectionsEnd(node, listener)
+  }
+
+  /** As a crash, but the machine is off: nobody closes its connections, who has one finds out by the silence. */
+  switchOff(id: number): void {
+    const node = this.node(id)
+    const { listener } = node
+    if (listener === null) return
+    this.trace.event(this.scheduler.nowMs, node.place, 'off')
+    node.switchOff()
+    this.#clients.silenceLater(listener)
+  }
+
+  /** Crashes a node, if it runs, and puts an empty disk in. Before its next start it is made to rejoin. */
   wipe(id: number): void {
     this.crash(id)
     const node = this.node(id)
@@ -153,9 +177,48 @@ export class SimCluster {
     this.#checkers.wiped(node.id)
   }
 
+  /** Does for a node that is down what `holdfast node rejoin` does, and starts it: as itself, without the replicas it had. */
+  async rejoin(id: number): Promise<void> {
+    const node = this.node(id)
+    this.trace.event(this.scheduler.nowMs, node.place, 'rejoin')
+    this.#checkers.wiped(node.id)
+    await node.rejoin()
+    this.restart(id)
+  }
+
+  /** All connections of a node break at once; both ends are told. */
+  resetConnections(id: number): void {
+    const node = this.node(id)
+    const { listener } = node
+    if (listener === null) return
+    this.#clients.reset(listener)
+    for (const other of this.#nodes) {
+      if (other === node) continue
+      node.forgetConnection(other.id)
+      other.forgetConnection(node.id)
+      node.connectionLost(other.id)
+      other.connectionLost(node.id)
+    }
+  }
+
+  /** A node forgets all connections that others have to it, and nobody is told. */
+  forgetConnections(id: number): void {
+    const node = this.node(id)
+    const { listener } = node
+    if (listener === null) return
+    this.#clients.silenceLater(listener)
+    for (const other of this.#nodes) if (other !== node) node.forgetConnection(other.id)
+  }
+
+  #connectionsEnd(node: SimNode, listener: SimListener): void {
+    this.#clients.listenerEnded(listener)
+    for (const other of this.#nodes) if (other !== node) this.#tellDown(other, node)
+  }
+
   restart(id: number): void {
     const node = this.node(id)
     if (node.isUp) return
+    if (node.isBlank) return void this.rejoin(id)
     this.trace.event(this.scheduler.nowMs, node.place, 'start')
     node.start()
   }
@@ -252,7 +315,12 @@ export class SimCluster {
 
   /** What keeps a replica of some range from being a voter, there, and holding all that it ever promised. Null: nothing. */
   get lack(): string | null {
-    return lackOf(this.#nodes)
+    return this.lackBeside(new Set())
+  }
+
+  /** The same of all nodes but these. */
+  lackBeside(except: ReadonlySet<number>): string | null {
+    return lackOf(this.#nodes, except)
   }
 
   /** Checks what holds at any moment and needs all nodes at once. */
@@ -290,6 +358,7 @@ export class SimCluster {
           scheduler: this.scheduler,
           random: this.random,
           observer,
+          wire: (node) => this.#wireOf(node),
           syncMsMax,
           clockOffsetMs: clockOffsetsMs[at] ?? 0,
           keptBytesMax,
@@ -307,7 +376,10 @@ export class SimCluster {
         this.trace.event(now(), node.place, 'log', items.length, ...items.slice(0, 4).map((item) => item.kind))
         return this.#checkers.logs.wrote(node.id, items)
       },
-      sends: (node, to, messages) => this.#deliver(node, this.node(to), messages),
+      sends: (node, messages) => {
+        if (this.#options.freeze === true) deepFreeze(messages)
+        this.#checkers.leaders.sent(node.id, messages)
+      },
       applied: (node, replica) => {
         const state = this.#checkers.appliedBy(node.id, replica)
         this.trace.event(now(), node.place, 'applied', state.range, state.index, state.term, state.clock, state.digest)
@@ -320,23 +392,62 @@ export class SimCluster {
         this.trace.event(now(), node.place, 'forgot')
         this.#checkers.wiped(node.id)
       },
-      failed: (node, reason) => this.report(`${node.place} failed: ${reason}`),
+      failed: (node, reason) => this.#ended(node, reason),
+      keptOut: (node, why) => {
+        this.trace.event(now(), node.place, 'kept out')
+        this.#afterwards(() => {
+          this.crash(node.id)
+          this.onKeptOut(node, why)
+        })
+      },
     }
   }
 
-  #deliver(from: SimNode, to: SimNode, messages: Parameters<NodeObserver['sends']>[2]): void {
-    if (this.#options.freeze === true) deepFreeze(messages)
-    this.#checkers.leaders.sent(from.id, messages)
-    const frame = from.frame(messages)
-    this.network.datagram(from.place, to.place, () => {
-      this.trace.event(this.scheduler.nowMs, to.place, 'frame', from.id, messages.length, messages[0]?.type ?? null)
-      to.receive(frame)
-    })
+  /** A failed sync ends the process, and must; anything else that does is a bug. */
+  #ended(node: SimNode, reason: string): void {
+    if (!node.disk.hasFailed) return this.report(`${node.place} failed: ${reason}`)
+    this.trace.event(this.scheduler.nowMs, node.place, 'ended itself')
+    this.#afterwards(() => this.kill(node.id))
+  }
+
+  /** When whatever runs now has returned. */
+  #afterwards(action: () => void): void {
+    this.scheduler.schedule(0, action, true)
+  }
+
+  #wireOf(from: SimNode): PeerWire {
+    return {
+      newSession: () => ++this.#sessions,
+      send: (to, packet) => this.#deliver(from, this.node(to), packet),
+      isAlive: (to, session) => this.#isConnected(from, this.node(to)) && this.node(to).answers(session),
+    }
+  }
+
+  #isConnected(a: SimNode, b: SimNode): boolean {
+    return this.network.isOpen(a.place, b.place) && this.network.isOpen(b.place, a.place)
+  }
+
+  #deliver(from: SimNode, to: SimNode, packet: Packet): void {
+    // What is read and written for a hello is awaited.
+    const settles = packet.kind === 'hello'
+    const arrive = () => {
+      this.#trace(to, from, packet)
+      if (to.receive(from.id, packet) || packet.kind === 'reset') return
+      this.#deliver(to, from, { kind: 'reset', session: packet.session })
+    }
+    this.network.datagram(from.place, to.place, arrive, settles)
+  }
+
+  #trace(to: SimNode, from: SimNode, packet: Packet): void {
+    const { trace, scheduler } = this
+    if (packet.kind !== 'frame') return trace.event(scheduler.nowMs, to.place, packet.kind, from.id, packet.session)
+    const { messages } = packet.frame
+    trace.event(scheduler.nowMs, to.place, 'frame', from.id, messages.length, messages[0]?.type ?? null)
   }
 
   #tellDown(other: SimNode, gone: SimNode): void {
-    this.scheduler.schedule(this.network.drawDelayMs(), () => {
-      if (!this.network.isBlocked(gone.place, other.place)) other.peerDown(gone.id)
+    this.scheduler.schedule(this.network.drawDelayMs(gone.place, other.place), () => {
+      if (this.network.isOpen(gone.place, other.place)) other.connectionLost(gone.id)
     })
   }
 

@@ -49,6 +49,16 @@ export class SimConnector implements Connector {
     for (const connection of [...this.#open]) connection.listenerEnded(listener)
   }
 
+  /** Both ends are told at once; what is under way is lost. */
+  reset(listener: SimListener): void {
+    for (const connection of [...this.#open]) connection.reset(listener)
+  }
+
+  /** The node's end is gone without a word: the client's lives until it has been silent for `silenceMs`. */
+  silenceLater(listener: SimListener): void {
+    for (const connection of [...this.#open]) connection.silenceLater(listener)
+  }
+
   /** The node's process has not answered anything for `silenceMs`. */
   listenerSilent(listener: SimListener): void {
     for (const connection of [...this.#open]) connection.listenerSilent(listener)
@@ -69,7 +79,7 @@ class SimConnection implements ClientConnection, ReplySink {
     this.#options = options
     this.#events = events
     this.#gone = gone
-    options.scheduler.schedule(options.network.drawDelayMs(), () => this.#dial(address), true)
+    options.scheduler.schedule(options.network.drawDelayMs(options.place, address), () => this.#dial(address), true)
   }
 
   send(requests: readonly Request[]): void {
@@ -98,6 +108,20 @@ class SimConnection implements ClientConnection, ReplySink {
     this.#toClient!.send(() => this.#fail('the connection was reset'))
   }
 
+  reset(listener: SimListener): void {
+    if (this.#listener !== listener || this.#closed) return
+    this.#toServer!.close()
+    this.#fail('the connection was reset')
+  }
+
+  silenceLater(listener: SimListener): void {
+    if (this.#listener !== listener || this.#closed) return
+    this.#toServer!.close()
+    this.#toClient!.close()
+    const { scheduler, silenceMs } = this.#options
+    scheduler.schedule(silenceMs, () => this.#broken(listener, true), true)
+  }
+
   #dial(address: string): void {
     if (this.#closed) return
     const { network, scheduler, place, silenceMs } = this.#options
@@ -106,7 +130,7 @@ class SimConnection implements ClientConnection, ReplySink {
       this.#fail(`connection to ${address} refused`)
       return
     }
-    if (network.isBlocked(place, listener.place) || network.isBlocked(listener.place, place)) {
+    if (!network.isOpen(place, listener.place) || !network.isOpen(listener.place, place)) {
       scheduler.schedule(silenceMs, () => this.#fail(`no answer from ${address}`), true)
       return
     }

@@ -49,6 +49,9 @@ export class MemoryFiles implements Files {
    */
   failure: Error | null = null
 
+  /** As `failure`, for syncs of what was written alone: no new file is made to fail. */
+  syncFailure: Error | null = null
+
   /** While set there is no room: no log file can be made, and those that are there can be written. */
   isFull = false
 
@@ -93,6 +96,37 @@ export class MemoryFiles implements Files {
   /** The process dies, the machine goes on: all that was written is still seen, and still not synced. */
   kill(): void {
     this.#life += 1
+  }
+
+  /** What stands in `directory`, or in the file of that name, is gone, durably. Returns whether there was anything. */
+  drop(directory: string): boolean {
+    const paths = this.paths().filter((path) => path === directory || path.startsWith(`${directory}/`))
+    for (const path of paths) {
+      this.#inodes.delete(path)
+      this.#durable.delete(path)
+    }
+    return paths.length > 0
+  }
+
+  /** What is durable now, as files of their own. */
+  copy(): MemoryFiles {
+    const copy = new MemoryFiles(this.#options)
+    for (const [path, { bytes }] of this.#durable) copy.put(path, bytes)
+    return copy
+  }
+
+  /** Two disks that nobody uses change one directory. All of it must be durable. */
+  swap(other: MemoryFiles, directory: string): void {
+    const [own, theirs] = [this.#taken(directory), other.#taken(directory)]
+    for (const [path, bytes] of theirs) this.put(path, bytes)
+    for (const [path, bytes] of own) other.put(path, bytes)
+  }
+
+  #taken(directory: string): (readonly [string, Uint8Array])[] {
+    const paths = this.paths().filter((path) => path.startsWith(`${directory}/`))
+    const taken = paths.map((path) => [path, this.contents(path)] as const)
+    this.drop(directory)
+    return taken
   }
 
   /** For tests: a file's bytes as a reader sees them now; writing to it is damage. */
@@ -172,7 +206,7 @@ export class MemoryFiles implements Files {
     const life = this.#life
     return {
       isAlive: () => this.#life === life,
-      failure: () => this.failure,
+      failure: () => this.failure ?? this.syncFailure,
       syncLatencyMs: () => this.#syncLatencyMs(),
       schedule: (latencyMs, action) => {
         this.#options.schedule(latencyMs, () => {

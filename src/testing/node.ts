@@ -1,35 +1,21 @@
 import { assert } from '../base/assert.js'
 import type { NodeInfo } from '../base/descriptor.js'
 import type { BootId, ClusterId, NodeId } from '../base/ids.js'
-import { type Logger, silentLogger } from '../base/ports.js'
+import type { Logger } from '../base/ports.js'
 import type { AppliedEntry } from '../kv/types.js'
-import { replicaCodec } from '../storage/codec/replica-codec.js'
-import { LogForgot } from '../storage/log/forgot.js'
-import { openNodeLog } from '../storage/log/log.js'
-import { openStateStore } from '../storage/state/state-store.js'
-import type { LogItem, NodeLog, StateStore, StateVerdict } from '../storage/types.js'
+import { type Identity, newIdentity, readIdentity, rejoined, writeIdentity } from '../storage/identity.js'
+import type { LogItem, NodeLog } from '../storage/types.js'
 import type { Birth } from '../store/factory.js'
-import type { PeerFrame, PeerMessage } from '../store/ports.js'
+import type { PeerMessage } from '../store/ports.js'
 import type { Replica } from '../store/replica.js'
-import { Store } from '../store/store.js'
+import type { Store } from '../store/store.js'
 import type { SimListener } from './connector.js'
-import { MemoryFiles } from './files.js'
+import { SimDisk } from './disk.js'
+import { NodeLife } from './life.js'
 import type { Place } from './network.js'
-import { ObservedLog } from './observed-log.js'
-import { describeBug, ProcessEnded, SimProcess } from './process.js'
+import type { Packet, PeerWire } from './peer-sessions.js'
 import type { SeededRandom } from './random.js'
 import type { Scheduler } from './scheduler.js'
-import { MemoryStateDb } from './state-db.js'
-
-/** Small, so that a run of a minute fills and frees many segments. */
-const SEGMENT_BYTES = 256 * 1024
-/** A turn begins this long after the first that came for it: whatever comes until then goes into the same turn. */
-const TURN_MS = 0.2
-/** Small, so that a snapshot takes many steps to fail between. */
-const SNAPSHOT_CHUNK_BYTES = 4 * 1024
-/** Small, so that reads that miss are common. */
-const CACHE_BYTES = 1024
-const CACHE_VALUE_BYTES_MAX = 256
 
 /** Who hears what a node does. All calls come from inside the node's turn. */
 export interface NodeObserver {
@@ -37,13 +23,15 @@ export interface NodeObserver {
   opened(node: SimNode, log: NodeLog): void
   /** Returns what to call once the items are durable. */
   logs(node: SimNode, items: readonly LogItem[]): () => void
-  sends(node: SimNode, to: NodeId, messages: readonly PeerMessage[]): void
+  sends(node: SimNode, messages: readonly PeerMessage[]): void
   applied(node: SimNode, replica: Replica, applied: AppliedEntry): void
   serves(node: SimNode): void
-  /** What it promised is lost: it goes on with an empty disk, as a real one does that puts its log aside. */
+  /** What it promised is lost: it puts its log aside and begins an empty one. */
   forgot(node: SimNode): void
   /** It ended itself (`fatal`), or its code threw. */
   failed(node: SimNode, reason: string): void
+  /** It must not go on: its disk may have forgotten what it promised, as it found out itself or was told by another node. */
+  keptOut(node: SimNode, why: string): void
 }
 
 export interface SimNodeOptions {
@@ -53,6 +41,7 @@ export interface SimNodeOptions {
   readonly scheduler: Scheduler
   readonly random: SeededRandom
   readonly observer: NodeObserver
+  readonly wire: (node: SimNode) => PeerWire
   /** Longest time of a log sync, in milliseconds. */
   readonly syncMsMax: number
   readonly clockOffsetMs: number
@@ -63,47 +52,26 @@ export interface SimNodeOptions {
   readonly logger?: Logger
 }
 
-/** One life of a node's process: what a crash ends. */
-interface Life {
-  readonly boot: BootId
-  readonly process: SimProcess
-  readonly listener: SimListener
-  log: NodeLog | null
-  store: Store | null
-  serves: boolean
-}
-
 /** A node: its disk, which stays, and its process, which comes and goes. The code in it is the real one. */
 export class SimNode {
   readonly id: NodeId
   readonly place: Place
   readonly #options: SimNodeOptions
   readonly #random: SeededRandom
-  #files: MemoryFiles
-  #db: MemoryStateDb
-  /** Its disk is not the one it was born with. */
-  #isWiped = false
-  #life: Life | null = null
-  /** What the disk has not answered while it hangs; null: it does not hang. */
-  #unanswered: (() => void)[] | null = null
+  readonly disk: SimDisk
+  #life: NodeLife | null = null
+  /** The machine itself is off: not even its system answers. */
+  #isOff = false
+  #isBlank = false
+  #rejoining: Promise<void> | null = null
 
   constructor(options: SimNodeOptions) {
     this.#options = options
     this.id = options.info.node
     this.place = `node ${this.id}`
     this.#random = options.random.fork(this.place)
-    this.#files = this.#newFiles()
-    this.#db = this.#newDb()
-  }
-
-  #newFiles(): MemoryFiles {
-    return new MemoryFiles({ schedule: this.#disk(true), random: this.#random.fork('files') })
-  }
-
-  /** The state store is made of callbacks alone. */
-  #newDb(): MemoryStateDb {
-    const options = { schedule: this.#disk(false), random: this.#random.fork('state') }
-    return new MemoryStateDb({ ...options, latencyMs: 0.1, syncLatencyMs: 5 })
+    const { scheduler, syncMsMax } = options
+    this.disk = new SimDisk({ scheduler, random: this.#random, syncMsMax })
   }
 
   get info(): NodeInfo {
@@ -127,8 +95,8 @@ export class SimNode {
   get lack(): string | null {
     const life = this.#life
     if (life === null || !life.serves || this.isPaused) return 'does not serve'
-    if (this.#unanswered !== null) return 'waits for its disk'
-    if (this.#db.isRotten) return 'has a damaged record'
+    if (this.disk.hangs) return 'waits for its disk'
+    if (this.disk.db.isRotten) return 'has a damaged record'
     for (const { range, applied, hasState } of life.store!.replicas) {
       if (!hasState) return `has no state of range ${range}`
       // What was applied before its entry was damaged is in the state.
@@ -147,28 +115,24 @@ export class SimNode {
     return this.#life?.listener ?? null
   }
 
+  /** Writes on its empty disk who it is, and what it was born with. */
+  async format(): Promise<void> {
+    await writeIdentity(this.disk.files, this.#born())
+  }
+
   /** Starts a process on what the disk holds. It serves when `observer.serves` has been called. */
   start(): void {
-    if (this.#life !== null) return
-    const { scheduler, observer, clockOffsetMs } = this.#options
-    const process = new SimProcess({
-      scheduler,
-      settles: false,
-      deferMs: TURN_MS,
-      onFatal: (reason) => observer.failed(this, reason),
-      onBug: (error) => observer.failed(this, describeBug(error)),
-    })
-    process.wallOffsetMs = clockOffsetMs
-    const life: Life = {
-      boot: this.#random.id() as BootId,
-      process,
-      listener: this.#listen(process),
-      log: null,
-      store: null,
-      serves: false,
-    }
+    if (this.#life !== null || this.#rejoining !== null) return
+    this.#isOff = false
+    const life = new NodeLife(this, this.#options, this.#random)
     this.#life = life
-    void this.#open(life)
+    this.disk.serve(life.process)
+    void life.open()
+  }
+
+  #born(): Identity {
+    const { cluster, info, birth } = this.#options
+    return { ...newIdentity(this.#newToken()), cluster, node: info.node, birth: { ...birth, tokens: [] } }
   }
 
   /** Its wall clock is set; a process started later has it right again. Returns how to set it back. */
@@ -183,36 +147,76 @@ export class SimNode {
 
   /** Process and power go at once: what was not synced is lost, in part or whole, as the disk likes. */
   crash(): void {
+    if (this.#end()) this.disk.crash()
+  }
+
+  /** The process alone ends: its system writes what it was given, and answers for it that nobody listens. */
+  kill(): void {
+    if (this.#end()) this.disk.kill()
+  }
+
+  /** Nobody answers for it until it starts again: who was connected is not told. */
+  switchOff(): void {
+    this.crash()
+    this.#isOff = true
+  }
+
+  #end(): boolean {
     const life = this.#life
-    if (life === null) return
+    if (life === null) return false
     this.#life = null
-    life.process.end()
-    this.#unanswered = null
-    this.#files.crash()
-    this.#db.crash()
+    life.end()
+    return true
   }
 
-  /** An empty disk is put in; the node, which must be down, is told who it is and knows nothing else. */
+  get isOff(): boolean {
+    return this.#isOff
+  }
+
+  /** An empty disk is put into the node, which must be down. Somebody has to make it rejoin. */
   wipe(): void {
-    assert(this.#life === null, 'a disk is changed under a running node', this.id)
-    this.#replaceDisk()
+    this.#mustBeDown()
+    this.disk.wipe()
+    this.#isBlank = true
   }
 
-  #replaceDisk(): void {
-    this.#files = this.#newFiles()
-    this.#db = this.#newDb()
-    this.#isWiped = true
+  /** It has a disk on which nothing says who it is. */
+  get isBlank(): boolean {
+    return this.#isBlank
   }
 
   /** The state database of a node that is down is gone; its log is whole. */
   loseState(): void {
-    assert(this.#life === null, 'a disk is changed under a running node', this.id)
-    this.#db = this.#newDb()
+    this.#mustBeDown()
+    this.disk.loseState()
   }
 
-  /** The disks, to fill them up, or to do harm. */
-  get disks(): { readonly files: MemoryFiles; readonly db: MemoryStateDb } {
-    return { files: this.#files, db: this.#db }
+  /** What `holdfast node rejoin` does: the node comes back as itself and without the replicas it had. */
+  rejoin(): Promise<void> {
+    this.#rejoining ??= this.#rejoin().finally(() => {
+      this.#rejoining = null
+    })
+    return this.#rejoining
+  }
+
+  async #rejoin(): Promise<void> {
+    this.#mustBeDown()
+    this.disk.serve(null)
+    const { files, db } = this.disk
+    const found = (await readIdentity(files)) ?? this.#born()
+    files.drop('log')
+    db.wipe()
+    const mark = this.#random.id() as BootId
+    await writeIdentity(files, rejoined(found, { token: this.#newToken(), mark }))
+    this.#isBlank = false
+  }
+
+  #mustBeDown(): void {
+    assert(this.#life === null, 'a disk is changed under a running node', this.id)
+  }
+
+  #newToken(): string {
+    return this.#random.id().toString(16)
   }
 
   pause(how: { readonly suspended?: boolean } = {}): void {
@@ -223,127 +227,30 @@ export class SimNode {
     this.#life?.process.resume()
   }
 
-  /** The disk takes what it is given and answers nothing more, until `releaseDisk` or a crash. */
-  hangDisk(): void {
-    this.#unanswered ??= []
-  }
-
-  releaseDisk(): void {
-    const unanswered = this.#unanswered ?? []
-    this.#unanswered = null
-    for (const action of unanswered) action()
-  }
-
-  /** A frame arrives from another node. */
-  receive(frame: PeerFrame): void {
+  /** A packet arrives from another node. False: nobody listens, and the node's system says so. */
+  receive(from: NodeId, packet: Packet): boolean {
     const life = this.#life
-    life?.process.enter(() => life.store?.receive(frame))
+    if (life === null || life.peers === null) return this.#isOff || life?.process.isPaused === true
+    const { peers } = life
+    life.process.enter(() => peers.take(from, packet))
+    return true
   }
 
-  /** The connection to another node broke. */
-  peerDown(node: NodeId): void {
+  /** Whether a heartbeat in a session that another node opened would be answered. */
+  answers(session: number): boolean {
     const life = this.#life
-    life?.process.enter(() => life.store?.peerDown(node))
+    return life !== null && !life.process.isPaused && life.peers?.accepts(session) === true
   }
 
-  async #open(life: Life): Promise<void> {
-    const { observer, logger = silentLogger } = this.#options
-    const { clock, fatal } = life.process
-    try {
-      const files = this.#files
-      const opened = await this.#openLog({ files, segmentBytes: SEGMENT_BYTES, clock, fatal, logger })
-      if (this.#life !== life || this.#files !== files) return
-      if (opened === null) return this.#beginAnew(life)
-      life.log = opened
-      observer.opened(this, opened)
-      const log = new ObservedLog(opened, (items) => observer.logs(this, items))
-      const { disk, stateMarker: marker } = opened.node
-      const verdict = this.#db.open({ disk, marker })
-      const state = openStateStore({
-        db: this.#db,
-        cacheBytes: CACHE_BYTES,
-        cacheValueBytesMax: CACHE_VALUE_BYTES_MAX,
-        clock: life.process.clock,
-        onDamage: (damage) => life.store?.stateDamaged(damage),
-        fatal,
-        logger,
-      })
-      const store = this.#compose(life, log, state, verdict)
-      life.process.enter(() =>
-        store.start(() => {
-          life.serves = true
-          observer.serves(this)
-        }),
-      )
-      life.store = store
-    } catch (error) {
-      if (this.#life === life) observer.failed(this, error instanceof ProcessEnded ? error.message : describeBug(error))
-    }
+  /** The connection to another node broke, and this one is told. */
+  connectionLost(node: NodeId): void {
+    const life = this.#life
+    life?.process.enter(() => life.peers?.reset(node))
   }
 
-  /** null: it has forgotten. */
-  async #openLog(options: Parameters<typeof openNodeLog>[0]): Promise<NodeLog | null> {
-    try {
-      return await openNodeLog(options)
-    } catch (error) {
-      if (error instanceof LogForgot) return null
-      throw error
-    }
-  }
-
-  #beginAnew(life: Life): void {
-    this.#replaceDisk()
-    this.#options.observer.forgot(this)
-    void this.#open(life)
-  }
-
-  #compose(life: Life, log: NodeLog, state: StateStore, stateVerdict: StateVerdict): Store {
-    const { cluster, info, birth, keptBytesMax, stateSyncEveryBytes, observer, logger = silentLogger } = this.#options
-    return new Store({
-      cluster,
-      self: info,
-      boot: life.boot,
-      birth: this.#isWiped ? { nodes: birth.nodes, ranges: [] } : birth,
-      log,
-      state,
-      stateVerdict,
-      codec: replicaCodec,
-      transport: { send: (to, messages) => observer.sends(this, to, messages) },
-      clock: life.process.clock,
-      random: this.#random.fork(`store ${life.boot}`),
-      logger,
-      fatal: life.process.fatal,
-      stateSyncEveryBytes,
-      logKeptForSlowBytes: keptBytesMax,
-      snapshotChunkBytes: SNAPSHOT_CHUNK_BYTES,
-      onApplied: (replica, applied) => observer.applied(this, replica, applied),
-    })
-  }
-
-  /** The frame that carries `messages` to another node, stamped with this process. */
-  frame(messages: readonly PeerMessage[]): PeerFrame {
-    const { boot, process } = this.#life!
-    return { from: this.id, boot, wallMs: process.clock.wallMs(), messages }
-  }
-
-  #listen(process: SimProcess): SimListener {
-    const storeOf = () => this.#life?.store ?? null
-    return {
-      place: this.place,
-      process,
-      hello: () => (this.serves ? (storeOf()?.hello() ?? null) : null),
-      submit: (requests, sink) => storeOf()?.submit(requests, sink),
-    }
-  }
-
-  /** `settles`: promise-based code waits for it. */
-  #disk(settles: boolean): (latencyMs: number, action: () => void) => void {
-    return (latencyMs, action) => {
-      const life = this.#life
-      const jitterMs = this.#random.next() * this.#options.syncMsMax
-      const answer = () => life?.process.enter(action)
-      const arrive = () => (this.#unanswered === null ? answer() : this.#unanswered.push(answer))
-      this.#options.scheduler.schedule(latencyMs + jitterMs, arrive, settles)
-    }
+  /** The connection that another node has to this one is forgotten here, and `node` is not told. */
+  forgetConnection(node: NodeId): void {
+    const life = this.#life
+    life?.process.enter(() => life.peers?.forget(node))
   }
 }

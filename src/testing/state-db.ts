@@ -51,6 +51,8 @@ export class MemoryStateDb implements StateDb {
   readonly #rotten = new Set<string>()
   /** No room: every write fails. */
   isFull = false
+  /** When set, every sync fails so. */
+  syncFailure: Error | null = null
   isBusy = false
   onDamage: (damage: StateDamage) => void = () => {}
 
@@ -92,8 +94,7 @@ export class MemoryStateDb implements StateDb {
 
   /** Flips a bit in the value of some record. False: there is none. */
   rot(random: SeededRandom): boolean {
-    const all = this.#records.range({ gte: '', lt: '\xff', reverse: false, limit: Infinity, bytesMax: Infinity })
-    const found = all.filter(({ value }) => value.length > 0)
+    const found = this.#all().filter(({ value }) => value.length > 0)
     if (found.length === 0) return false
     const { key, value } = random.pick(found)
     const damaged = new Uint8Array(value)
@@ -154,6 +155,7 @@ export class MemoryStateDb implements StateDb {
     if (this.isFull) return this.#after(this.#latencyMs, () => done(diskFull(), 0))
     const covered = new Set(this.#unsynced)
     this.#after(this.#syncLatencyMs, () => {
+      if (this.syncFailure !== null) return done(this.syncFailure, 0)
       this.#unsynced = this.#unsynced.filter((batch) => !covered.has(batch))
       this.#marker++
       done(null, this.#marker)
@@ -191,13 +193,47 @@ export class MemoryStateDb implements StateDb {
     return new Promise((resolve) => this.#whenIdle.push(resolve))
   }
 
-  /** Power loss: nothing begun is finished, any subset of the unsynced batches is gone. */
-  crash(): void {
+  /** The process ends: of what it had begun any part is kept, and all that was done. */
+  kill(): void {
+    this.#end()
+    for (const batch of this.#begun.splice(0)) {
+      if (this.#random.next() < 0.5) continue
+      this.#unsynced.push(batch)
+      this.#apply(batch)
+    }
+  }
+
+  /** As it is on disk now, used by nobody: what no sync has covered is in it. */
+  copy(): MemoryStateDb {
+    const copy = new MemoryStateDb({
+      schedule: this.#schedule,
+      random: this.#random,
+      latencyMs: this.#latencyMs,
+      syncLatencyMs: this.#syncLatencyMs,
+    })
+    for (const put of this.#all()) copy.#records.put(stringOf(put.key), put)
+    for (const key of this.#rotten) copy.#rotten.add(key)
+    copy.#disk = this.#disk
+    copy.#marker = this.#marker
+    copy.#damage = this.#damage
+    return copy
+  }
+
+  #all(): DbPut[] {
+    return this.#records.range({ gte: '', lt: '\xff', reverse: false, limit: Infinity, bytesMax: Infinity })
+  }
+
+  #end(): void {
     this.#opening++
     this.#open = 0
     this.#reads = 0
     this.#removing = false
     this.#whenIdle = []
+  }
+
+  /** Power loss: nothing begun is finished, any subset of the unsynced batches is gone. */
+  crash(): void {
+    this.#end()
     const unsynced = [...this.#unsynced, ...this.#begun]
     for (const { undo } of this.#unsynced.toReversed()) {
       for (const { key, before } of undo.toReversed()) {

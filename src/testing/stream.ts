@@ -16,7 +16,7 @@ interface PipeOptions {
   onSilence(): void
 }
 
-/** One direction of a connection: like TCP, in order and whole, or nothing more. A blocked link holds it up. */
+/** One direction of a connection: like TCP, in order and whole, or nothing more. A link that is not open holds it up. */
 export class Pipe implements Held {
   readonly #options: PipeOptions
   readonly #stuck: (() => void)[] = []
@@ -39,8 +39,9 @@ export class Pipe implements Held {
   send(arrive: () => void): void {
     if (this.#closed) return
     const { scheduler, network, settles } = this.#options
-    const resendMs = network.drawLoss() ? RESEND_MS : 0
-    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, scheduler.nowMs + network.drawDelayMs() + resendMs)
+    const resendMs = network.drawLoss(this.from, this.to) ? RESEND_MS : 0
+    const delayMs = network.drawDelayMs(this.from, this.to)
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, scheduler.nowMs + delayMs + resendMs)
     scheduler.schedule(this.#lastArrivalMs - scheduler.nowMs, () => this.#arrive(arrive), settles)
   }
 
@@ -53,9 +54,9 @@ export class Pipe implements Held {
   released(): void {
     const { scheduler, network, settles } = this.#options
     scheduler.schedule(
-      network.drawDelayMs(),
+      network.drawDelayMs(this.from, this.to),
       () => {
-        if (network.isBlocked(this.from, this.to)) network.hold(this)
+        if (!network.isOpen(this.from, this.to)) network.hold(this)
         else for (const arrive of this.#stuck.splice(0)) if (!this.#closed) arrive()
       },
       settles,
@@ -65,7 +66,7 @@ export class Pipe implements Held {
   #arrive(arrive: () => void): void {
     if (this.#closed) return
     const { network } = this.#options
-    if (this.#stuck.length === 0 && !network.isBlocked(this.from, this.to)) {
+    if (this.#stuck.length === 0 && network.isOpen(this.from, this.to)) {
       arrive()
       return
     }

@@ -14,7 +14,7 @@ async function started(seed: string) {
 
 /** Flips a byte of `text` wherever a node's log has it. Returns how often. */
 function flip(cluster: SimCluster, id: number, text: string): number {
-  const { files } = cluster.node(id).disks
+  const { files } = cluster.node(id).disk
   const wanted = Buffer.from(text)
   let flipped = 0
   for (const path of files.paths().filter((each) => each.startsWith('log/'))) {
@@ -62,7 +62,7 @@ describe('damage in the state store', () => {
     const node = cluster.node(leader)
     const replica = node.store!.replica(DATA)!
     const { storage } = replica.storages[0]!
-    node.disks.db.onDamage({ what: 'a test says so', storages: [storage], journals: [] })
+    node.disk.db.onDamage({ what: 'a test says so', storages: [storage], journals: [] })
     expect(await cluster.runWhile(() => replica.hasState, 1_000)).toBe(true)
     expect(await cluster.runWhile(() => replica.leads, 1_000)).toBe(true)
     await cluster.run(() => db.put('b', 'y'))
@@ -80,7 +80,7 @@ describe('a leader whose disk is full', () => {
     const { cluster, db } = await started('full')
     await cluster.run(() => db.put('a', 'x'))
     const node = cluster.node(cluster.leaderOf(DATA)!)
-    node.disks.db.isFull = true
+    node.disk.db.isFull = true
     let code = ''
     await cluster.run(async () => {
       for (let at = 0; code === '' && at < 2_000; at++) {
@@ -93,7 +93,7 @@ describe('a leader whose disk is full', () => {
     expect(await cluster.run(() => db.get('a'))).toBe('x')
     await cluster.run(() => db.delete('a'))
     expect(await cluster.run(() => db.get('a'))).toBeUndefined()
-    node.disks.db.isFull = false
+    node.disk.db.isFull = false
     await cluster.runFor(5_000)
     await cluster.run(() => db.put('a', 'z'))
     expect(await cluster.run(() => db.get('a'))).toBe('z')

@@ -14,7 +14,7 @@ describe('a node whose disk hangs', () => {
       await cluster.run(() => db.put('before', 1))
       const hung = cluster.node(cluster.leaderOf(DATA_RANGE)!)
       const replica = hung.store!.replica(DATA_RANGE)!
-      hung.hangDisk()
+      hung.disk.hang()
       // The first write that meets the hung disk; a majority of others still commits it.
       await cluster.run(() => db.put('during', 2))
       expect(await cluster.runWhile(() => replica.leads, 1_000)).toBe(true)
@@ -24,7 +24,7 @@ describe('a node whose disk hangs', () => {
       // It is left alone by elections as long as its disk is, and takes part again after.
       await cluster.runFor(5_000)
       expect(replica.leads).toBe(false)
-      hung.releaseDisk()
+      hung.disk.release()
       expect(await cluster.runWhile(() => !cluster.isQuiet, 5_000)).toBe(true)
       cluster.checkQuiet()
       expect(cluster.violations).toEqual([])

@@ -1,20 +1,11 @@
 import { HoldfastError } from '../base/errors.js'
 import type { BootId } from '../base/ids.js'
-import { limits } from '../base/limits.js'
-import type { Fatal, Logger } from '../base/ports.js'
-import type { DataDirectory } from '../storage/data-directory.js'
-import {
-  type Identity,
-  isSoleHolder,
-  nextBootCounter,
-  withBoot,
-  withoutReplicas,
-  writeIdentity,
-} from '../storage/identity.js'
-import { LogForgot } from '../storage/log/forgot.js'
-import { openNodeLog } from '../storage/log/log.js'
-import type { Files, NodeLog, NodeRecord } from '../storage/types.js'
-import { newToken, realClock } from './real-ports.js'
+import type { Clock, Fatal, Logger } from '../base/ports.js'
+import type { DataDirectory } from './data-directory.js'
+import { type Identity, isSoleHolder, nextBootCounter, withBoot, withoutReplicas, writeIdentity } from './identity.js'
+import { LogForgot } from './log/forgot.js'
+import { openNodeLog } from './log/log.js'
+import type { Files, NodeLog, NodeRecord } from './types.js'
 
 export interface OwnLogParts {
   readonly dataDirectory: string
@@ -22,8 +13,12 @@ export interface OwnLogParts {
   readonly putAside: DataDirectory['putAside']
   readonly identity: Identity
   readonly boot: BootId
+  readonly segmentBytes: number
+  readonly clock: Clock
   readonly logger: Logger
   readonly fatal: Fatal
+  /** A token for a directory that begins anew. */
+  newToken(): string
 }
 
 /**
@@ -66,9 +61,9 @@ async function openWhole(parts: OwnLogParts): Promise<NodeLog | string> {
   return forgot
 }
 
-async function openLog({ files, fatal, logger }: OwnLogParts): Promise<NodeLog | string> {
+async function openLog({ files, segmentBytes, clock, fatal, logger }: OwnLogParts): Promise<NodeLog | string> {
   try {
-    return await openNodeLog({ files, segmentBytes: limits.logSegmentBytes, clock: realClock, fatal, logger })
+    return await openNodeLog({ files, segmentBytes, clock, fatal, logger })
   } catch (error) {
     if (error instanceof LogForgot) return error.message
     throw error
@@ -127,7 +122,7 @@ async function beginAnew(parts: OwnLogParts, why: string): Promise<{ log: NodeLo
   const aside = await parts.putAside(['log', 'state'])
   const what = 'this node may have forgotten what it promised, so its replicas are gone; the ranges replace them'
   logger.log('error', `${what}: ${why}`, { aside })
-  const identity = withoutReplicas(parts.identity, newToken())
+  const identity = withoutReplicas(parts.identity, parts.newToken())
   await writeIdentity(files, identity)
   const log = await openLog(parts)
   if (typeof log === 'string') throw new HoldfastError('INTERNAL', `a new log is damaged: ${log}`)
