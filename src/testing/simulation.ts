@@ -21,6 +21,8 @@ export interface SimulationOptions {
   readonly freeze?: boolean
   /** How many of the last events to return. Default 0. */
   readonly keepEvents?: number
+  /** Called once the cluster is up, before the first fault: to look on, or to break something on purpose. */
+  readonly prepare?: (cluster: SimCluster) => void
 }
 
 /** What a run was and what it found. */
@@ -81,7 +83,7 @@ class Simulation {
   constructor(options: SimulationOptions) {
     this.#options = options
     this.#random = new SeededRandom(options.seed).fork('simulation')
-    this.#plan = options.plan ?? drawPlan(this.#random.fork('plan'), options)
+    this.#plan = options.plan ?? planOf(options)
     const { nodes, ranges } = this.#plan
     this.#cluster = new SimCluster({
       seed: options.seed,
@@ -113,6 +115,7 @@ class Simulation {
   async #runAll(): Promise<void> {
     const cluster = this.#cluster
     await cluster.start()
+    this.#options.prepare?.(cluster)
     this.#injector.begin()
     const clients = Array.from({ length: this.#plan.clients }, (_, at) => this.#client(at + 1))
     const loops = Promise.all(clients.map((client) => client.run()))
@@ -182,21 +185,23 @@ class Simulation {
 }
 
 /** For people: what was found, the plan, and the command that shows it again. */
-export function describeFailure(result: SimulationResult): string {
+export function describeFailure(result: SimulationResult, replay = `npm run sim -- --seed ${result.seed}`): string {
   return [
     `seed ${result.seed} at ${result.virtualMs.toFixed(3)} ms:`,
     ...result.violations.slice(0, 3),
     'plan:',
     describePlan(result.plan),
     ...(result.lastEvents.length > 0 ? ['last events:', ...result.lastEvents] : []),
-    `replay: npm run sim -- --seed ${result.seed} --verbose`,
+    `replay: ${replay} --verbose`,
   ].join('\n')
 }
 
-function drawPlan(random: SeededRandom, { faultyMs = 50_000, thinkMsMax }: SimulationOptions): FaultPlan {
-  return drawFaultPlan(random, {
+/** The plan that a seed draws. */
+export function planOf({ seed, faultyMs = 50_000, thinkMsMax }: SimulationOptions): FaultPlan {
+  return drawFaultPlan(new SeededRandom(seed).fork('plan'), {
     fromMs: FROM_MS,
     untilMs: faultyMs,
+    turn: seed,
     ...(thinkMsMax === undefined ? {} : { thinkMsMax }),
   })
 }

@@ -1,80 +1,120 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { tuneForBatchRun } from '../../src/testing/batch-run.js'
 import { describePlan } from '../../src/testing/fault-plan.js'
-import { describeFailure, type SimulationResult, simulateSeed } from '../../src/testing/simulation.js'
+import { formatPlanFile, parsePlanFile } from '../../src/testing/plan-file.js'
+import { planOf } from '../../src/testing/simulation.js'
+import { runCi } from './runner/ci.js'
+import type { Job, Outcome } from './runner/jobs.js'
+import { runJobs } from './runner/pool.js'
+import { coverageOf, coverageText, lineOf, summaryOf } from './runner/report.js'
+import { runJob } from './runner/run-job.js'
 
-const usage = `usage: npm run sim -- [--seed N | --seeds COUNT --from SEED] [--verbose]
+const usage = `usage: npm run sim -- [--seed N | --plan FILE | --seeds COUNT --from SEED --minutes M | --ci]
   --seed N       one seed (default 1)
-  --seeds COUNT  this many seeds
+  --plan FILE    the run that a plan file holds
+  --seeds COUNT  this many seeds, on all cores
   --from SEED    the first of them (default 1)
-  --verbose      print the plan of each run, and the last events of one that fails`
+  --minutes M    seeds until this time is over, or there are COUNT
+  --ci           the fixed list, seeds run twice, the coverage of faults; then some fresh seeds, which fail nothing
+  --jobs N       processes (default: one per core)
+  --coverage     print how often each fault took effect in each phase
+  --save FILE    write the plan of the seed to a file
+  --out DIR      where smaller plans of what fails are kept (default dist/sim)
+  --verbose      print the plan of the run`
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
-    seeds: { type: 'string', default: '1' },
+    plan: { type: 'string' },
+    seeds: { type: 'string' },
     from: { type: 'string', default: '1' },
+    minutes: { type: 'string' },
+    ci: { type: 'boolean', default: false },
+    jobs: { type: 'string' },
+    coverage: { type: 'boolean', default: false },
+    save: { type: 'string' },
+    out: { type: 'string', default: 'dist/sim' },
     verbose: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
 
-if (values.help) {
-  console.log(usage)
-} else {
-  process.exitCode = (await runSeeds()) > 0 ? 1 : 0
+const began = performance.now()
+const processes = values.jobs === undefined ? availableParallelism() : numberOf('jobs', values.jobs)
+process.exitCode = await main()
+
+async function main(): Promise<number> {
+  if (values.help) return say(usage)
+  if (values.ci) return runCi({ processes, shrinkTo: values.out })
+  if (values.seeds !== undefined || values.minutes !== undefined) return runMany()
+  const job: Job =
+    values.plan === undefined ? { seed: numberOf('seed', values.seed ?? values.from) } : readPlan(values.plan)
+  const plan = job.plan ?? planOf(job)
+  if (values.save !== undefined) save(values.save, formatPlanFile({ seed: job.seed, plan }))
+  if (values.verbose) say(describePlan(plan))
+  return runOne({ ...job, shrinkTo: values.out })
 }
 
-/** Returns how many seeds failed. */
-async function runSeeds(): Promise<number> {
-  const first = numberOf('seed', values.seed ?? values.from)
-  const count = values.seed === undefined ? numberOf('seeds', values.seeds) : 1
+async function runOne(job: Job): Promise<number> {
   // Many seeds pay for the optimiser, one does not.
-  if (count === 1) tuneForBatchRun()
-  const results: SimulationResult[] = []
-  let failed = 0
-  const began = performance.now()
-  for (let seed = first; seed < first + count; seed++) {
-    const seedBegan = performance.now()
-    const result = await simulateSeed({ seed, keepEvents: values.verbose ? 400 : 0 })
-    results.push(result)
-    console.log(line(result, performance.now() - seedBegan))
-    if (values.verbose && result.violations.length === 0) console.log(describePlan(result.plan))
-    if (result.violations.length === 0) continue
-    failed++
-    console.log(describeFailure(result))
+  tuneForBatchRun()
+  const outcome = await runJob(job)
+  show(outcome)
+  return finish([outcome])
+}
+
+async function runMany(): Promise<number> {
+  const first = numberOf('from', values.from)
+  const count = values.seeds === undefined ? Number.POSITIVE_INFINITY : numberOf('seeds', values.seeds)
+  const msMax = values.minutes === undefined ? Number.POSITIVE_INFINITY : numberOf('minutes', values.minutes) * 60_000
+  const outcomes: Outcome[] = []
+  function* jobs(): Generator<Job> {
+    for (let at = 0; at < count && performance.now() - began < msMax; at++) {
+      yield { seed: first + at, shrinkTo: values.out }
+    }
   }
-  console.log(summary(results, failed, performance.now() - began))
-  return failed
+  await runJobs({
+    processes,
+    jobs: jobs(),
+    ended: (outcome) => {
+      outcomes.push(outcome)
+      show(outcome)
+    },
+  })
+  return finish(outcomes)
 }
 
-function line(result: SimulationResult, ms: number): string {
-  const { seed, hash, acknowledged, unknown, faults, restarts, leaderChanges, ranges, entries, violations } = result
-  const verdict = violations.length === 0 ? 'ok    ' : 'FAILED'
-  const counts = `${acknowledged} acknowledged, ${unknown} unknown, ${faults} faults, ${restarts} restarts`
-  const rest = `${leaderChanges} leader changes, ${ranges} ranges, ${entries} entries`
-  return `${verdict} seed ${seed} ${hash} ${counts}, ${rest}, ${Math.round(ms)} ms`
+function finish(outcomes: readonly Outcome[]): number {
+  say(summaryOf(outcomes, performance.now() - began))
+  if (values.coverage) say(coverageText(coverageOf(outcomes)))
+  return outcomes.some(({ violation }) => violation !== null) ? 1 : 0
 }
 
-function summary(results: readonly SimulationResult[], failed: number, ms: number): string {
-  const least = (count: (result: SimulationResult) => number) => Math.min(...results.map(count))
-  const virtualMs = results.reduce((sum, result) => sum + result.virtualMs, 0)
-  const speed = (virtualMs / ms).toFixed(0)
-  const lowest = `at least ${least((r) => r.acknowledged)} acknowledged, ${least((r) => r.faults)} faults, ${least((r) => r.leaderChanges)} leader changes each`
-  const first = `${results.length} seeds, ${failed} failed; ${lowest}; ${speed} times real time`
-  const faults = `faults that took effect: ${totals(results.map((result) => result.faultsByKind))}`
-  return [first, faults, `the nodes said: ${totals(results.map((result) => result.happened))}`].join('\n')
+function show(outcome: Outcome): void {
+  say(lineOf(outcome))
+  if (outcome.violation !== null) say(outcome.report)
 }
 
-function totals(each: readonly Readonly<Record<string, number>>[]): string {
-  const sums = new Map<string, number>()
-  for (const counts of each) {
-    for (const [name, count] of Object.entries(counts)) sums.set(name, (sums.get(name) ?? 0) + count)
+function say(text: string): 0 {
+  console.log(text)
+  return 0
+}
+
+function readPlan(path: string): ReturnType<typeof parsePlanFile> {
+  try {
+    return parsePlanFile(readFileSync(path, 'utf8'))
+  } catch (error) {
+    console.error(`${path}: ${(error as Error).message}`)
+    process.exit(2)
   }
-  return [...sums]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, count]) => `${name} ${count}`)
-    .join(', ')
+}
+
+function save(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text)
 }
 
 function numberOf(name: string, text: string): number {

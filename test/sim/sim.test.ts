@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { describeFailure, simulateSeed } from '../../src/testing/simulation.js'
-import { seeds, twice } from './seeds.js'
+import { few, twice } from './seeds.js'
 
 describe('a simulated minute under faults', () => {
-  it.each(seeds)('seed %i: nothing acknowledged is lost or misread', async (seed) => {
+  it.each(few)('seed %i: nothing acknowledged is lost or misread', async (seed) => {
     const result = await simulateSeed({ seed })
     if (result.violations.length > 0) throw new Error(describeFailure(result))
     // A run in which too little happened proves too little.
@@ -13,7 +13,7 @@ describe('a simulated minute under faults', () => {
     expect(result.leaderChanges).toBeGreaterThanOrEqual(2)
   })
 
-  it.each(twice)('seed %i: run twice, it is the same run event for event', async (seed) => {
+  it.each(twice.slice(0, 3))('seed %i: run twice, it is the same run event for event', async (seed) => {
     const first = await simulateSeed({ seed, faultyMs: 15_000 })
     const second = await simulateSeed({ seed, faultyMs: 15_000 })
     expect(second.hash).toBe(first.hash)

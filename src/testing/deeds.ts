@@ -1,0 +1,121 @@
+import type { Deed, Target } from './fault-plan.js'
+import type { LinkQuality } from './network.js'
+import type { SeededRandom } from './random.js'
+import { REGISTERS, registerAt } from './workload.js'
+
+/** What a deed is drawn from. */
+export interface DeedDraw {
+  readonly random: SeededRandom
+  readonly nodes: number
+}
+
+/** Faults that a run has together or not at all. */
+export interface FaultGroup {
+  /** Chance that a run has it. */
+  readonly chance: number
+  /** By name, as `nameOf` gives it. */
+  readonly faults: Readonly<Record<string, (draw: DeedDraw) => Deed>>
+  /** It is over as soon as it is done. Default false. */
+  readonly isMomentary?: boolean
+}
+
+const COMMON = 0.75
+const RARE = 0.4
+
+/** All faults there are. */
+export const groups: readonly FaultGroup[] = [
+  {
+    // Every run has crashes: what is never restarted proves little.
+    chance: 1,
+    faults: { crash: (draw) => ({ kind: 'crash', targets: [drawTarget(draw)] }) },
+  },
+  { chance: RARE, faults: { 'crash of many': (draw) => ({ kind: 'crash', targets: drawMany(draw) }) } },
+  {
+    chance: COMMON,
+    faults: {
+      pause: (draw) => ({ kind: 'pause', targets: [drawTarget(draw)], suspended: false }),
+      suspend: (draw) => ({ kind: 'pause', targets: [drawTarget(draw)], suspended: true }),
+    },
+  },
+  {
+    chance: COMMON,
+    faults: {
+      'partition isolate': (draw) => ({ kind: 'partition', shape: 'isolate', targets: [drawTarget(draw)] }),
+      'partition peers': (draw) => ({ kind: 'partition', shape: 'peers', targets: [drawTarget(draw)] }),
+      'partition deaf': (draw) => ({ kind: 'partition', shape: 'deaf', targets: [drawTarget(draw)] }),
+      'partition mute': (draw) => ({ kind: 'partition', shape: 'mute', targets: [drawTarget(draw)] }),
+      'partition pair': (draw) => ({ kind: 'partition', shape: 'pair', targets: [drawTarget(draw)] }),
+    },
+  },
+  { chance: COMMON, faults: { links: ({ random }) => ({ kind: 'links', quality: drawQuality(random, 1) }) } },
+  {
+    chance: RARE,
+    faults: {
+      wiped: (draw) => ({ kind: 'harm', harm: 'wiped', target: drawTarget(draw) }),
+      'state lost': (draw) => ({ kind: 'harm', harm: 'state lost', target: drawTarget(draw) }),
+      'entry rotten': (draw) => ({ kind: 'harm', harm: 'entry rotten', target: drawTarget(draw) }),
+      'log rotten': (draw) => ({ kind: 'harm', harm: 'log rotten', target: drawTarget(draw) }),
+      'record rotten': (draw) => ({ kind: 'harm', harm: 'record rotten', target: drawTarget(draw) }),
+    },
+  },
+  {
+    chance: RARE,
+    faults: {
+      full: (draw) => ({ kind: 'full', target: drawTarget(draw) }),
+      hang: (draw) => ({ kind: 'hang', target: drawTarget(draw) }),
+    },
+  },
+  { chance: RARE, faults: { transfer: () => ({ kind: 'transfer', target: 'leader' }) }, isMomentary: true },
+  { chance: RARE, faults: { drain: (draw) => ({ kind: 'drain', target: drawTarget(draw) }) } },
+  {
+    chance: RARE,
+    faults: { clock: (draw) => ({ kind: 'clock', target: drawTarget(draw), byMs: drawJump(draw.random) }) },
+  },
+  { chance: RARE, faults: { split: drawSplit }, isMomentary: true },
+]
+
+/** The names of all faults there are. */
+export const FAULT_NAMES: readonly string[] = groups.flatMap(({ faults }) => Object.keys(faults))
+
+/** A fault by its name. */
+export function drawDeed(name: string, draw: DeedDraw): { readonly deed: Deed; readonly isMomentary: boolean } {
+  for (const { faults, isMomentary = false } of groups) {
+    const make = faults[name]
+    if (make !== undefined) return { deed: make(draw), isMomentary }
+  }
+  throw new RangeError(`there is no fault '${name}'; there are ${FAULT_NAMES.join(', ')}`)
+}
+
+/** At a key that does not part a pair. */
+export function drawSplit({ random }: Pick<DeedDraw, 'random'>): Deed {
+  return { kind: 'split', key: registerAt(1 + random.below(REGISTERS - 1)) }
+}
+
+/** How links behave; `badness` from 0 to 1. */
+export function drawQuality(random: SeededRandom, badness: number): LinkQuality {
+  return {
+    delayMs: random.between(0.05, 0.5 + 10 * badness),
+    jitterMs: random.between(0, 1 + 20 * badness),
+    loss: random.chance(0.5) ? random.between(0, 0.15 * badness) : 0,
+    duplicate: random.chance(0.5) ? random.between(0, 0.1 * badness) : 0,
+    straggle: random.chance(0.5) ? random.between(0, 0.1 * badness) : 0,
+    straggleMs: random.between(10, 400),
+  }
+}
+
+function drawTarget({ random, nodes }: DeedDraw): Target {
+  return random.chance(0.6) ? 'leader' : 1 + random.below(nodes)
+}
+
+/** A majority, or all. */
+function drawMany({ random, nodes }: DeedDraw): Target[] {
+  const count = random.chance(0.5) ? nodes : (nodes >> 1) + 1
+  const first = random.below(nodes)
+  return Array.from({ length: count }, (_, at) => 1 + ((first + at) % nodes))
+}
+
+/** A little, some seconds, or an hour; either way. */
+function drawJump(random: SeededRandom): number {
+  const size = random.pick([300, 5_000, 3_600_000])
+  return Math.round(random.between(0.5, 1) * size) * (random.chance(0.5) ? 1 : -1)
+}

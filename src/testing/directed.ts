@@ -1,0 +1,85 @@
+import { drawDeed, drawSplit, FAULT_NAMES } from './deeds.js'
+import type { Fault } from './fault-plan.js'
+import { PHASES, type Phase } from './phases.js'
+import type { SeededRandom } from './random.js'
+
+/** A fault that is to take effect in a phase. */
+export interface Cell {
+  readonly name: string
+  readonly phase: Phase
+}
+
+/** Every fault in every phase. */
+export const CELLS: readonly Cell[] = FAULT_NAMES.flatMap((name) => PHASES.map((phase) => ({ name, phase })))
+
+/** From one cell of a plan to the next: they differ in fault and in phase, and all come in turn. */
+const STRIDE = coprimeTo(CELLS.length, Math.round(CELLS.length * 0.618))
+/** Cells that one plan is to reach, evenly over its time. */
+const CELLS_PER_PLAN = 16
+/** How long a fault waits for its phase to come of what is to bring it about. */
+const WAIT_MS = 3_000
+
+interface Bounds {
+  readonly nodes: number
+  readonly fromMs: number
+  readonly untilMs: number
+  /** Following numbers go round all cells. */
+  readonly turn: number
+}
+
+/** Faults for some cells, each with what brings its phase about. */
+export function drawDirected(random: SeededRandom, { nodes, fromMs, untilMs, turn }: Bounds): Fault[] {
+  const slotMs = (untilMs - fromMs - WAIT_MS) / CELLS_PER_PLAN
+  return Array.from({ length: CELLS_PER_PLAN }, (_, at) => {
+    const cell = CELLS[((turn * CELLS_PER_PLAN + at) * STRIDE) % CELLS.length]!
+    const atMs = Math.round(fromMs + (at + random.between(0, 0.3)) * slotMs)
+    return faultsFor(cell, random, { atMs, nodes })
+  }).flat()
+}
+
+function faultsFor(
+  { name, phase }: Cell,
+  random: SeededRandom,
+  { atMs, nodes }: { atMs: number; nodes: number },
+): Fault[] {
+  const { deed, isMomentary } = drawDeed(name, { random, nodes })
+  const forMs = isMomentary ? 0 : Math.round(random.between(100, 1_500))
+  return [
+    ...bringAbout(phase, random, { atMs, nodes }),
+    { atMs: atMs + 1, forMs, during: phase, waitMs: WAIT_MS, ...deed },
+  ]
+}
+
+/** What makes a cluster come into a phase, more often than not. */
+export function bringAbout(
+  phase: Phase,
+  random: SeededRandom,
+  { atMs, nodes }: { atMs: number; nodes: number },
+): Fault[] {
+  const node = 1 + random.below(nodes)
+  switch (phase) {
+    case 'idle':
+      return []
+    case 'election':
+      return [{ atMs, forMs: 1_500, kind: 'crash', targets: ['leader'] }]
+    case 'snapshot':
+      return [{ atMs, forMs: 50, kind: 'harm', harm: 'state lost', target: node }]
+    case 'split':
+      return [{ atMs, forMs: 0, ...drawSplit({ random }) }]
+    case 'transfer':
+      return [{ atMs, forMs: 0, kind: 'transfer', target: 'leader' }]
+    case 'membership':
+      return [{ atMs, forMs: 50, kind: 'harm', harm: 'wiped', target: node }]
+    case 'restart':
+      return [{ atMs, forMs: 100, kind: 'crash', targets: [node] }]
+    case 'recovery':
+      return [{ atMs, forMs: 800, kind: 'crash', targets: [node] }]
+  }
+}
+
+function coprimeTo(count: number, from: number): number {
+  const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b))
+  let number = from
+  while (divisor(number, count) !== 1) number++
+  return number
+}
