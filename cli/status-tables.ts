@@ -26,9 +26,14 @@ export function rangesTable(status: ClusterStatus): string {
       oneLine(showKey(range.end)),
       range.generation,
       range.leader === null ? 'none' : `node ${range.leader}`,
-      range.replicas.join(' '),
+      range.replicas.map((node) => (hasNoState(range, node) ? `${node} (no state)` : node)).join(' '),
     ]),
   )
+}
+
+/** As its node says: it waits for a snapshot. */
+function hasNoState({ states }: ClusterStatus['ranges'][number], node: number): boolean {
+  return states.some((state) => state.node === node && !state.hasState)
 }
 
 export function summary(status: ClusterStatus): string {

@@ -41,6 +41,8 @@ async function whatIsMissing(
     if (leader === null) return `range ${id} has no leader`
     const goal = goals.get(id) ?? Math.max(...states.map(({ commit }) => commit))
     goals.set(id, goal)
+    const empty = states.find(({ hasState }) => !hasState)
+    if (empty !== undefined) return `range ${id} on node ${empty.node} has no state yet`
     const behind = states.find(({ applied }) => applied < goal)
     if (behind !== undefined) return `range ${id} on node ${behind.node}: ${behind.applied} of ${goal} applied`
     if (states.length < replicas.length) return `range ${id} has ${states.length} of ${replicas.length} replicas`
@@ -54,7 +56,8 @@ export async function differingDigests(db: Holdfast): Promise<string[]> {
   const { ranges } = await db.status()
   return ranges.flatMap(({ id, states }) => {
     const seen = new Map<number, { node: number; digest: number }>()
-    return states.flatMap(({ node, applied, digest }) => {
+    return states.flatMap(({ node, applied, digest, hasState }) => {
+      if (!hasState) return []
       const other = seen.get(applied)
       seen.set(applied, { node, digest })
       if (other === undefined || other.digest === digest) return []

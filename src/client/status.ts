@@ -41,6 +41,8 @@ export interface ReplicaReport {
   readonly applied: number
   readonly commit: number
   readonly lastIndex: number
+  /** False: it was just placed, or lost its state, and waits for a snapshot. What it says of `applied` and `digest` is worth nothing then. */
+  readonly hasState: boolean
   /** Over all records up to `applied`: the same on all replicas at the same `applied`. */
   readonly digest: number
 }
@@ -137,8 +139,8 @@ function nodeReport({ info, status }: StatusAnswer, ranges: readonly RangeInfo[]
 }
 
 function replicaReport(info: NodeInfo, replica: ReplicaStatus): ReplicaReport {
-  const { applied, commit, digest, lastIndex, role, term } = replica
-  return { node: info.node, role, term, applied, commit, lastIndex, digest }
+  const { applied, commit, digest, hasState, lastIndex, role, term } = replica
+  return { node: info.node, role, term, applied, commit, lastIndex, hasState, digest }
 }
 
 function isNewer(a: Descriptor, b: Descriptor): boolean {

@@ -105,6 +105,8 @@ export interface ReplicaStatus {
   readonly applied: LogIndex
   readonly commit: LogIndex
   readonly lastIndex: LogIndex
+  /** False: it was just placed, or lost its state, and waits for a snapshot. What it says of `applied` and `digest` is worth nothing then. */
+  readonly hasState: boolean
   /** Digest over all records up to `applied`: equal on all replicas at equal index. */
   readonly digest: number
 }

@@ -471,6 +471,7 @@ export class Replica implements Persisting, Due {
       applied: this.#applied.index,
       commit,
       lastIndex,
+      hasState: this.hasState,
       digest: this.machine.bookkeeping.digest,
     }
   }

@@ -26,6 +26,7 @@ function replica(shape: RangeShape, role: ReplicaStatus['role'], term: number): 
     applied: index,
     commit: index,
     lastIndex: index,
+    hasState: true,
     digest: 99,
   }
 }

@@ -136,6 +136,7 @@ const status = record<NodeStatus>({
       applied: branded(count),
       commit: branded(count),
       lastIndex: branded(count),
+      hasState: fc.boolean(),
       digest: count,
     }),
   ),

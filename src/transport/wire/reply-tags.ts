@@ -43,4 +43,5 @@ export const REPLICA_STATUS = {
   commit: varint(7),
   lastIndex: varint(8),
   digest: varint(9),
+  stateless: varint(10),
 }

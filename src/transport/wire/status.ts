@@ -31,6 +31,7 @@ function writeReplica(writer: Writer, status: ReplicaStatus): void {
   writer.uint(REPLICA_STATUS.commit, status.commit)
   writer.uint(REPLICA_STATUS.lastIndex, status.lastIndex)
   writer.uint(REPLICA_STATUS.digest, status.digest)
+  writer.flag(REPLICA_STATUS.stateless, !status.hasState)
   writer.close()
 }
 
@@ -61,6 +62,7 @@ export function readStatus(reader: Reader): NodeStatus {
 function readReplica(reader: Reader): ReplicaStatus {
   const outer = reader.enter()
   let descriptor: Descriptor | null = null
+  let stateless = false
   const numbers = { replica: 0, role: 0, term: 0, leader: 0, applied: 0, commit: 0, lastIndex: 0, digest: 0 }
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     if (tag === REPLICA_STATUS.descriptor) descriptor = readDescriptor(reader)
@@ -72,6 +74,7 @@ function readReplica(reader: Reader): ReplicaStatus {
     else if (tag === REPLICA_STATUS.commit) numbers.commit = reader.uint()
     else if (tag === REPLICA_STATUS.lastIndex) numbers.lastIndex = reader.uint()
     else if (tag === REPLICA_STATUS.digest) numbers.digest = reader.uint()
+    else if (tag === REPLICA_STATUS.stateless) stateless = reader.flag()
     else reader.skip()
   }
   reader.leave(outer)
@@ -87,6 +90,7 @@ function readReplica(reader: Reader): ReplicaStatus {
     applied: numbers.applied as LogIndex,
     commit: numbers.commit as LogIndex,
     lastIndex: numbers.lastIndex as LogIndex,
+    hasState: !stateless,
     digest: numbers.digest,
   }
 }
