@@ -2,7 +2,7 @@ import { assertNever } from '../base/assert.js'
 import type { Outcome } from './types.js'
 
 /** Outcomes that answer a repeat of the same request. */
-export type Remembered = Exclude<Outcome, { kind: 'rangeMoved' | 'sessionExpired' | 'invalid' }>
+export type Remembered = Exclude<Outcome, { kind: 'rangeMoved' | 'sessionExpired' | 'notNow' | 'invalid' }>
 
 /** Refusals are not remembered: nothing was done, and elsewhere or later the same request may be. */
 export function isRemembered(outcome: Outcome): outcome is Remembered {
@@ -15,6 +15,7 @@ export function isRemembered(outcome: Outcome): outcome is Remembered {
       return true
     case 'rangeMoved':
     case 'sessionExpired':
+    case 'notNow':
     case 'invalid':
       return false
     default:

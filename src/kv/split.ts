@@ -16,11 +16,12 @@ export function splitRefusal(command: SplitCommand, descriptor: Descriptor, ends
   if (command.generation !== descriptor.generation) return { kind: 'rangeMoved' }
   if (descriptor.range === META_RANGE) return { kind: 'invalid', reason: 'the meta range never splits' }
   if (!endsEntry) return { kind: 'invalid', reason: 'a split must be the last command of its entry' }
-  if (isJoint(descriptor)) return { kind: 'invalid', reason: 'a range is not split while its voters change' }
   if (command.child === descriptor.range) return { kind: 'invalid', reason: 'a child needs a range id of its own' }
   if (command.at === descriptor.span.start || !contains(descriptor.span, command.at)) {
     return { kind: 'invalid', reason: 'the split key must lie inside the range, behind its first key' }
   }
+  // Last: what can never be done is not to be tried again.
+  if (isJoint(descriptor)) return { kind: 'notNow', reason: 'a range is not split while its voters change' }
   return null
 }
 

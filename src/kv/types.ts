@@ -141,6 +141,8 @@ export type Outcome =
   | { readonly kind: 'rangeMoved' }
   /** Not remembered: the range has let go of this session's past. */
   | { readonly kind: 'sessionExpired'; readonly version: Version }
+  /** Not remembered: nothing was done, but the same may be done once what is in its way is over. */
+  | { readonly kind: 'notNow'; readonly reason: string }
   /** Not remembered: the command cannot be executed by this range (split key outside, meta command elsewhere). */
   | { readonly kind: 'invalid'; readonly reason: string }
 

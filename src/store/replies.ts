@@ -49,6 +49,8 @@ export function outcomeReply(id: number, settled: Settled, movedRoutes: () => re
         failure('SESSION_EXPIRED', 'the range has let go of what this session did before'),
         settled.version,
       )
+    case 'notNow':
+      return errorReply(id, failure('UNAVAILABLE', settled.reason))
     case 'invalid':
       return errorReply(id, failure('INVALID_ARGUMENT', settled.reason))
     case 'failed':

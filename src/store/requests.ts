@@ -215,7 +215,8 @@ export class Requests {
   #split(request: SplitRequest, sink: ReplySink): void {
     const replica = this.#admitWrite(request, sink)
     if (replica === null) return
-    if (isJoint(replica.descriptor)) {
+    // The core goes by a change of voters as soon as it is in its log: a split behind it would be refused when both apply.
+    if (isJoint(replica.descriptor) || replica.raft.configuration.outgoing.length > 0) {
       const message = `the voters of range ${replica.range} are changing: it is split once they have`
       return this.refuse(request, sink, failure('UNAVAILABLE', message))
     }

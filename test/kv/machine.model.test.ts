@@ -102,7 +102,7 @@ interface Live {
 
 const newMachine = (start: Bookkeeping) => new RangeMachine(start.descriptor.range, start, { recordDigest: digestOf })
 /** Reasons are for people; the model has its own. */
-const plain = (outcome: Outcome) => (outcome.kind === 'invalid' ? { kind: 'invalid' } : outcome)
+const plain = (outcome: Outcome) => ('reason' in outcome ? { kind: outcome.kind } : outcome)
 
 class World {
   readonly ranges: Live[] = []
@@ -286,6 +286,7 @@ describe('machine', () => {
       'conditionFailed',
       'done',
       'invalid',
+      'notNow',
       'rangeMoved',
       'sessionExpired',
       'split',

@@ -116,9 +116,10 @@ export class ModelRange {
   ): { outcome: Outcome; child: (() => ModelRange) | null } {
     if (generation !== this.generation) return { outcome: { kind: 'rangeMoved' }, child: null }
     const isChanging = this.replicas.some(({ role }) => role !== 'voter' && role !== 'learner')
-    if (isChanging || !endsEntry || !this.#has(at) || at === this.span.start) {
+    if (!endsEntry || !this.#has(at) || at === this.span.start) {
       return { outcome: { kind: 'invalid', reason: 'any' }, child: null }
     }
+    if (isChanging) return { outcome: { kind: 'notNow', reason: 'any' }, child: null }
     const [left, right] = [
       { start: this.span.start, end: at },
       { start: at, end: this.span.end },

@@ -79,7 +79,7 @@ describe('a split', () => {
     const range = new Harness(bookkeeping({ descriptor: descriptor({ replicas: joint }) }))
     expect(isJoint(range.machine.bookkeeping.descriptor)).toBe(true)
     const applied = range.apply(splitAt(1))
-    expect(applied.outcomes).toEqual([{ kind: 'invalid', reason: 'a range is not split while its voters change' }])
+    expect(applied.outcomes).toEqual([{ kind: 'notNow', reason: 'a range is not split while its voters change' }])
     expect(applied.split).toBeNull()
     range.apply(change(2, { replicas: [replica(4, 1, 'voter'), replica(9, 2, 'voter')] }))
     expect(range.apply(splitAt(3)).split).not.toBeNull()

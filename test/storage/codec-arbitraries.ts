@@ -115,7 +115,7 @@ export const anyOutcome = fc.oneof(
   fc.record({ kind: fc.constant('allocated'), version: anyVersion, first: anyNumber }),
   fc.record({ kind: fc.constant('rangeMoved') }),
   fc.record({ kind: fc.constant('sessionExpired'), version: anyVersion }),
-  fc.record({ kind: fc.constant('invalid'), reason: fc.string({ unit: 'grapheme' }) }),
+  fc.record({ kind: fc.constantFrom('invalid', 'notNow'), reason: fc.string({ unit: 'grapheme' }) }),
 ) as unknown as fc.Arbitrary<Outcome>
 
 export const anyJournal: fc.Arbitrary<JournalRecord> = fc.record({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Descriptor } from '../../src/base/descriptor.js'
+import { type Descriptor, isJoint } from '../../src/base/descriptor.js'
 import { META_RANGE, type RangeId } from '../../src/base/ids.js'
 import { DESCRIPTOR_SPAN, decodeDescriptor } from '../../src/kv/meta.js'
 import type { Route } from '../../src/kv/requests.js'
@@ -63,6 +63,27 @@ describe('a split', () => {
     await follower.runFor(5)
     expect(follower.messagesTo(3, 'voteReply')).toMatchObject([{ range: child, granted: false }])
     expect(follower.messagesTo(2, 'voteReply')).toMatchObject([{ range: child, granted: true }])
+  })
+
+  it('beside a change of voters is refused as retryable, at the door and where it applies behind it, and done afterwards', async () => {
+    const { bench, client } = await leading(4)
+    const replica = bench.replica(DATA)
+    const leaving = replica.descriptor.replicas.map((each) =>
+      each.replica === 3 ? { ...each, role: 'outgoing' as const } : each,
+    )
+    // The first has to wait for a range id, so that the change gets into the log before it.
+    const [overtaken, late] = [split('m'), split('n')]
+    bench.submit(client, overtaken)
+    await bench.runFor(0.05)
+    expect(client.reply(overtaken)).toBeUndefined()
+    expect(replica.proposeReplicas({ replicas: leaving, nextReplica: replica.descriptor.nextReplica })).toBe(true)
+    expect(isJoint(replica.descriptor)).toBe(false)
+    await bench.ask(client, late)
+    expect(client.said(late)).toBe('UNAVAILABLE')
+    await bench.runWhile(() => client.reply(overtaken) === undefined)
+    expect(client.said(overtaken)).toBe('UNAVAILABLE')
+    await bench.runWhile(() => replica.descriptor.replicas.length > 2)
+    await cut(bench, client, 'm')
   })
 
   it('applied again after a crash, it keeps the term, vote and log that the child had', async () => {

@@ -21,6 +21,7 @@ const Kind = {
   rangeMoved: 6,
   sessionExpired: 7,
   invalid: 8,
+  notNow: 9,
 } as const
 
 const writer = new ByteWriter()
@@ -96,6 +97,7 @@ function writeOutcome(outcome: Outcome): void {
     case 'rangeMoved':
       return
     case 'invalid':
+    case 'notNow':
       writer.text(outcome.reason)
       return
     default:
@@ -115,7 +117,8 @@ function readOutcome(reader: ByteReader): Outcome {
   const kind = reader.uint8()
   if (kind === Kind.rangeMoved) return { kind: 'rangeMoved' }
   if (kind === Kind.invalid) return { kind: 'invalid', reason: reader.text() }
-  if (kind < Kind.written || kind > Kind.invalid) throw new UnknownFormatError(`an outcome of kind ${kind}`)
+  if (kind === Kind.notNow) return { kind: 'notNow', reason: reader.text() }
+  if (kind < Kind.written || kind > Kind.notNow) throw new UnknownFormatError(`an outcome of kind ${kind}`)
   const version = reader.uint56() as Version
   switch (kind) {
     case Kind.written: {
