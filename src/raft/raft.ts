@@ -91,6 +91,12 @@ export class Raft {
     return canPropose(this.#core)
   }
 
+  /** Payloads in its log that it proposed as leader and that are not committed; 0 where it does not lead. */
+  get uncommittedBytes(): number {
+    const { state } = this.#core
+    return state.role === 'leader' ? state.uncommittedBytes : 0
+  }
+
   /** A change of configuration may be proposed: an entry of the own term is committed, and no other change is open. */
   canChangeConfiguration(): boolean {
     return canChangeConfiguration(this.#core)

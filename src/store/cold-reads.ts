@@ -1,6 +1,7 @@
 import type { Row } from '../kv/requests.js'
 import type { Stored } from '../kv/types.js'
 import type { Lookup, PreparedFetch, StateStore } from '../storage/types.js'
+import type { Queue } from './queues.js'
 
 /** Each key or page under way may bring a value of the largest size (1 MiB): so many at once are 64 MiB. */
 export const COLD_READS_OPEN_MAX = 64
@@ -45,6 +46,13 @@ export class ColdReads {
 
   get waiting(): number {
     return this.#waiting.length
+  }
+
+  get queues(): readonly Queue[] {
+    return [
+      { name: 'cold read key bytes', length: this.#keyBytes, bound: COLD_READS_KEY_BYTES_MAX },
+      { name: 'cold reads open', length: this.#open, bound: COLD_READS_OPEN_MAX },
+    ]
   }
 
   /** False: as much waits as may, nothing was taken. */

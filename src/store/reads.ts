@@ -28,6 +28,11 @@ export class Reads {
     return this.#waiting
   }
 
+  /** Of what waits, as counted for the bound. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   /** False: as many wait as may, this one was not taken. */
   arrive(read: PendingRead): boolean {
     if (this.#bytes + read.bytes > limits.rangeReadBytesMax) return false

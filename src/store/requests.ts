@@ -26,6 +26,7 @@ import type { IdPool } from './id-pool.js'
 import { whyStateless } from './lost-state.js'
 import type { Outbox } from './outbox.js'
 import type { Proposal } from './proposals.js'
+import type { Queue } from './queues.js'
 import type { PendingRead } from './reads.js'
 import type { Replica } from './replica.js'
 import { errorReply, failed, failure, outcomeReply, type Settled } from './replies.js'
@@ -70,6 +71,10 @@ export class Requests {
   /** Reads that wait for the disk. */
   get coldReads(): number {
     return this.#cold.waiting
+  }
+
+  get coldQueues(): readonly Queue[] {
+    return this.#cold.queues
   }
 
   take(request: Request, sink: ReplySink): void {

@@ -18,6 +18,7 @@ import { openReplicas } from './open-replicas.js'
 import { Outbox } from './outbox.js'
 import { PeerMessages } from './peer-messages.js'
 import type { PeerFrame, PeerMessage } from './ports.js'
+import { type Queue, queuesOf } from './queues.js'
 import type { Replica } from './replica.js'
 import type { ReplicaHost } from './replica-parts.js'
 import { failure } from './replies.js'
@@ -479,6 +480,19 @@ export class Store {
       snapshots,
       state,
       log,
+    })
+  }
+
+  /** What waits in this node, each with its bound. */
+  queues(): readonly Queue[] {
+    const { sender, receiver } = this.#keeping
+    return queuesOf({
+      replicas: this.#replicas.values(),
+      cold: this.#requests.coldQueues,
+      versionReadBytes: this.#versionReads.bytesMost,
+      snapshotsIn: receiver.open,
+      snapshotsOut: sender.open,
+      state: this.#options.state,
     })
   }
 }

@@ -45,6 +45,13 @@ export class VersionReads {
     return this.#ranges.size > 0
   }
 
+  /** Of what waits at the replica where most does. */
+  get bytesMost(): number {
+    let most = 0
+    for (const { bytes } of this.#ranges.values()) most = Math.max(most, bytes)
+    return most
+  }
+
   /** False: as many wait as may, this one was not taken. Answered at the end of this turn at the earliest. */
   arrive(replica: Replica, read: PendingRead, needs: Version): boolean {
     let reads = this.#ranges.get(replica)

@@ -4,7 +4,9 @@ import type { ClientCore } from '../client/core.js'
 import { HoldfastClient } from '../client/holdfast.js'
 import type { Holdfast } from '../client/types.js'
 import { birthOf } from './birth.js'
+import { CallChecker } from './checkers/calls.js'
 import { ClusterCheckers } from './checkers/cluster.js'
+import { checkStored } from './checkers/stored.js'
 import { SimClients } from './clients.js'
 import type { SimListener } from './connector.js'
 import { deepFreeze } from './freeze.js'
@@ -117,6 +119,11 @@ export class SimCluster {
   /** Entries applied, each counted once for the cluster. */
   get entriesApplied(): number {
     return this.#checkers.applied.count
+  }
+
+  /** Holds what clients were told against what was written. `keyOf`: the stored key that a history calls by this name. */
+  callChecker(keyOf: (name: string) => Key): CallChecker {
+    return new CallChecker(this.#checkers.violations, this.#checkers.records, keyOf)
   }
 
   /** Adds to `violations`: for checks that only the caller can make. */
@@ -327,19 +334,37 @@ export class SimCluster {
   checkNow(): void {
     for (const node of this.#nodes) {
       const store = node.store
-      if (store !== null && node.serves)
-        this.#checkers.spansOf(
-          node.id,
-          // Where there is no state, the descriptor is of the past.
-          [...store.replicas].filter((replica) => replica.hasState).map((replica) => replica.descriptor),
-        )
+      if (store === null || !node.serves) continue
+      this.#checkers.spansOf(
+        node.id,
+        // Where there is no state, the descriptor is of the past.
+        [...store.replicas].filter((replica) => replica.hasState).map((replica) => replica.descriptor),
+      )
+      this.#checkers.queues.saw(node.id, store.queues())
     }
+    this.#checkers.durability.look()
   }
 
   /** Checks what holds when all is healed and quiet: all replicas of a range agree, and the ranges partition the keys. */
   checkQuiet(): void {
     this.checkNow()
     this.#checkers.partition([...descriptorsOf(this.#nodes).values()])
+  }
+
+  /** Checks, when all is quiet, what each replica has stored: reads all of it, which takes a little time. */
+  async checkStored(): Promise<void> {
+    let open = 0
+    for (const { place, store, state } of this.#nodes) {
+      for (const replica of store?.replicas ?? []) {
+        if (state === null || !replica.hasState) continue
+        open++
+        const ended = () => void open--
+        const { violations, records: model } = this.#checkers
+        checkStored(place, { replica, state }, { model, violations }, ended)
+      }
+    }
+    const ended = await this.runWhile(() => open > 0, 10_000)
+    if (!ended && this.violations.length === 0) this.report(`${open} replicas could not be read in 10 s`)
   }
 
   // ---- composition ----
@@ -378,10 +403,10 @@ export class SimCluster {
       },
       sends: (node, messages) => {
         if (this.#options.freeze === true) deepFreeze(messages)
-        this.#checkers.leaders.sent(node.id, messages)
+        this.#checkers.sent(node.id, messages)
       },
-      applied: (node, replica) => {
-        const state = this.#checkers.appliedBy(node.id, replica)
+      applied: (node, replica, applied) => {
+        const state = this.#checkers.appliedBy(node.id, replica, applied)
         this.trace.event(now(), node.place, 'applied', state.range, state.index, state.term, state.clock, state.digest)
       },
       serves: (node) => {

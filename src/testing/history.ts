@@ -1,17 +1,29 @@
+import type { Version } from '../base/ids.js'
 import type { Operation } from './linearizability.js'
 
-type Call = Operation extends infer Each
-  ? Each extends Operation
-    ? Omit<Each, 'client' | 'invoke' | 'complete' | 'status'>
-    : never
-  : never
+type Untimed<T> = T extends Operation ? Omit<T, 'client' | 'invoke' | 'complete' | 'status'> : never
+
+/** What a call did to one key. `version`: under which it found or wrote it; 0: nothing is there; left out: it was not told. */
+export type Call = Untimed<Operation> & { readonly version?: Version }
+
+export type EndedCall = Operation & { readonly version?: Version }
+
+export interface HistoryObserver {
+  /** One call ended, of one or several keys. `isOneView`: a read that saw all of them at one moment. */
+  ended(calls: readonly EndedCall[], isOneView: boolean): void
+}
 
 /** What clients did, in the order in which they did it. */
 export class History {
   readonly operations: Operation[] = []
+  readonly #observer: HistoryObserver | null
   #moment = 0
   #acknowledged = 0
   #unknown = 0
+
+  constructor(observer: HistoryObserver | null = null) {
+    this.#observer = observer
+  }
 
   /** Operations that succeeded. */
   get acknowledged(): number {
@@ -28,12 +40,13 @@ export class History {
     return ++this.#moment
   }
 
-  /** One call ended now; it did `calls`, of one key each. */
-  ended(client: number, invoke: number, status: Operation['status'], calls: readonly Call[]): void {
+  /** One call ended now; it did `calls`, of one key each. `isOneView`: a read that saw all of them at one moment. */
+  ended(client: number, invoke: number, status: Operation['status'], calls: readonly Call[], isOneView = false): void {
     if (status === 'ok') this.#acknowledged++
     if (status === 'info') this.#unknown++
-    for (const call of calls) {
-      this.operations.push({ ...call, client, invoke, complete: this.moment(), status } as Operation)
-    }
+    const complete = this.moment()
+    const ended = calls.map((call) => ({ ...call, client, invoke, complete, status }) as EndedCall)
+    this.operations.push(...ended)
+    this.#observer?.ended(ended, isOneView)
   }
 }

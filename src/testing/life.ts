@@ -7,7 +7,7 @@ import { replicaCodec } from '../storage/codec/replica-codec.js'
 import { historyOf, type Identity, readIdentity } from '../storage/identity.js'
 import { openOwnLog } from '../storage/own-log.js'
 import { openStateStore } from '../storage/state/state-store.js'
-import type { Files, NodeLog } from '../storage/types.js'
+import type { Files, NodeLog, StateStore } from '../storage/types.js'
 import type { Birth } from '../store/factory.js'
 import { Store } from '../store/store.js'
 import type { SimListener } from './connector.js'
@@ -38,6 +38,7 @@ export class NodeLife {
   /** The disk, as this process sees it. */
   readonly #files: Files
   #log: NodeLog | null = null
+  #state: StateStore | null = null
   #store: Store | null = null
   #peers: PeerSessions | null = null
   #serves = false
@@ -73,6 +74,11 @@ export class NodeLife {
   /** null: it is still opening its files. */
   get store(): Store | null {
     return this.#store
+  }
+
+  /** What the store above keeps its state in. */
+  get state(): StateStore | null {
+    return this.#state
   }
 
   /** null: it does not listen to other nodes yet. */
@@ -158,6 +164,7 @@ export class NodeLife {
       onDamage: (damage) => this.#store?.stateDamaged(damage),
       ...{ clock, fatal, logger },
     })
+    this.#state = state
     return new Store({
       cluster,
       self: info,

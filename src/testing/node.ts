@@ -4,7 +4,7 @@ import type { BootId, ClusterId, NodeId } from '../base/ids.js'
 import type { Logger } from '../base/ports.js'
 import type { AppliedEntry } from '../kv/types.js'
 import { type Identity, newIdentity, readIdentity, rejoined, writeIdentity } from '../storage/identity.js'
-import type { LogItem, NodeLog } from '../storage/types.js'
+import type { LogItem, NodeLog, StateStore } from '../storage/types.js'
 import type { Birth } from '../store/factory.js'
 import type { PeerMessage } from '../store/ports.js'
 import type { Replica } from '../store/replica.js'
@@ -109,6 +109,11 @@ export class SimNode {
   /** null: no process, or it is still opening its files. */
   get store(): Store | null {
     return this.#life?.store ?? null
+  }
+
+  /** What the store above keeps its state in. */
+  get state(): StateStore | null {
+    return this.#life?.state ?? null
   }
 
   get listener(): SimListener | null {

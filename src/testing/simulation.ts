@@ -1,3 +1,4 @@
+import type { CallChecker } from './checkers/calls.js'
 import { SimCluster } from './cluster.js'
 import type { CoverageTable } from './coverage.js'
 import { drawFaultPlan } from './draw-plan.js'
@@ -7,7 +8,7 @@ import { Happenings } from './happenings.js'
 import { History } from './history.js'
 import { checkLinearizability, describeOperations } from './linearizability.js'
 import { SeededRandom } from './random.js'
-import { keysOf, REGISTERS, rawKey, registerAt, WorkloadClient } from './workload.js'
+import { keysOf, namesOf, REGISTERS, rawKey, registerAt, WorkloadClient } from './workload.js'
 
 export interface SimulationOptions {
   readonly seed: number
@@ -77,7 +78,8 @@ class Simulation {
   readonly #random: SeededRandom
   readonly #cluster: SimCluster
   readonly #injector: FaultInjector
-  readonly #history = new History()
+  readonly #calls: CallChecker
+  readonly #history: History
   readonly #happenings = new Happenings()
 
   constructor(options: SimulationOptions) {
@@ -100,6 +102,8 @@ class Simulation {
       freeze: options.freeze ?? false,
       keepEvents: options.keepEvents ?? 0,
     })
+    this.#calls = this.#cluster.callChecker(rawKey)
+    this.#history = new History(this.#calls)
     this.#injector = new FaultInjector(this.#cluster, this.#plan, this.#random.fork('harm'))
   }
 
@@ -119,14 +123,21 @@ class Simulation {
     this.#injector.begin()
     const clients = Array.from({ length: this.#plan.clients }, (_, at) => this.#client(at + 1))
     const loops = Promise.all(clients.map((client) => client.run()))
-    await this.#runChecked(this.#plan.healedMs + CALM_MS)
+    await this.#runChecked(this.#plan.healedMs)
+    const served = this.#client(clients.length + 2).readAll(RECOVERY_MS)
+    // Told below.
+    served.catch(() => {})
+    await this.#runChecked(CALM_MS)
     for (const client of clients) client.stop()
     await cluster.run(() => loops, RECOVERY_MS)
+    await cluster.run(() => served, RECOVERY_MS)
     const reader = this.#client(clients.length + 1)
     await cluster.run(() => reader.readAll(RECOVERY_MS), RECOVERY_MS)
     const whole = await cluster.runWhile(() => (cluster.unrest ?? cluster.lack) !== null, RECOVERY_MS)
     if (!whole) cluster.report(`${RECOVERY_MS} ms after the last call ${cluster.unrest ?? cluster.lack}`)
     cluster.checkQuiet()
+    await cluster.checkStored()
+    this.#calls.finish(namesOf(keysOf(REGISTERS)))
     this.#checkHistory()
   }
 

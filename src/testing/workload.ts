@@ -5,7 +5,7 @@ import type { ClientCore } from '../client/core.js'
 import { ConditionRefusal } from '../client/errors.js'
 import type { Row } from '../kv/requests.js'
 import type { Condition, Write } from '../kv/types.js'
-import type { History } from './history.js'
+import type { Call, History } from './history.js'
 import type { SimProcess } from './process.js'
 import type { SeededRandom } from './random.js'
 
@@ -26,6 +26,11 @@ export interface Keys {
 export function keysOf(count: number): Keys {
   const registers = Array.from({ length: count }, (_, at) => registerAt(at))
   return { registers, pairs: registers.filter((_, at) => at % 4 === 1) }
+}
+
+/** All keys that a workload writes. */
+export function namesOf({ registers, pairs }: Keys): string[] {
+  return [...registers, ...pairs.flatMap((pair) => [`${pair}/a`, `${pair}/b`])]
 }
 
 export function rawKey(name: string): Key {
@@ -76,12 +81,14 @@ export class WorkloadClient {
     }
   }
 
-  /** Reads every key once. Throws if one can't be read within `deadlineMs`. */
+  /** Reads every key once. Throws if that takes longer than `deadlineMs` for all of them together. */
   async readAll(deadlineMs: number): Promise<void> {
-    const { registers, pairs } = this.#options.keys
-    for (const name of [...registers, ...pairs.flatMap((pair) => [`${pair}/a`, `${pair}/b`])]) {
-      const ended = await this.#get([name], deadlineMs)
-      if (ended !== null) throw ended
+    const { clock } = this.#options.process
+    const untilMs = clock.monotonicMs() + deadlineMs
+    for (const name of namesOf(this.#options.keys)) {
+      const ended = await this.#get([name], Math.max(1, untilMs - clock.monotonicMs()))
+      if (ended !== null)
+        throw new Error(`${name} could not be read within ${deadlineMs} ms of all being healed`, { cause: ended })
     }
   }
 
@@ -152,29 +159,18 @@ export class WorkloadClient {
   /** Both keys of a pair always lie in one range: one read of both never sees half a batch. */
   async #getPair(pair: string, deadlineMs: number): Promise<void> {
     const names = [`${pair}/a`, `${pair}/b`]
-    await this.#get(names, deadlineMs, ([a, b]) => {
-      if (textOf(a ?? null) !== textOf(b ?? null)) {
-        this.#options.report(
-          `client ${this.#options.id} saw half a batch: ${names[0]} = ${textOf(a ?? null)}, ${names[1]} = ${textOf(b ?? null)}`,
-        )
-      }
-    })
+    await this.#get(names, deadlineMs, true)
   }
 
   /** Returns what made it fail; null: it succeeded. */
-  async #get(
-    names: readonly string[],
-    deadlineMs: number,
-    look: (rows: readonly (Row | null)[]) => void = () => {},
-  ): Promise<unknown> {
+  async #get(names: readonly string[], deadlineMs: number, isOneView = false): Promise<unknown> {
     const { core, history, id } = this.#options
     const invoke = history.moment()
     try {
       const rows = await core.get(names.map(rawKey), { deadlineMs })
-      const results = names.map((key, at) => ({ op: 'get', key, result: textOf(rows[at] ?? null) }) as const)
-      history.ended(id, invoke, 'ok', results)
+      const results = names.map((key, at) => readOf(key, rows[at] ?? null))
+      history.ended(id, invoke, 'ok', results, isOneView)
       for (const [at, name] of names.entries()) this.#saw(name, rows[at] ?? null)
-      look(rows)
       return null
     } catch (error) {
       this.#mustBeDefinite(error)
@@ -200,7 +196,8 @@ export class WorkloadClient {
           id,
           invoke,
           'ok',
-          names.map((key) => ({ op: 'get', key, result: textOf(rows.get(key) ?? null) })),
+          names.map((key) => readOf(key, rows.get(key) ?? null)),
+          true,
         )
         if (page.resume === null) return
         if (reverse) end = page.resume
@@ -213,25 +210,26 @@ export class WorkloadClient {
   }
 
   #namesIn(start: Key, end: Key): string[] {
-    const { registers, pairs } = this.#options.keys
-    const names = [...registers, ...pairs.flatMap((pair) => [`${pair}/a`, `${pair}/b`])]
-    return names.filter((name) => rawKey(name) >= start && rawKey(name) < end)
+    return namesOf(this.#options.keys).filter((name) => rawKey(name) >= start && rawKey(name) < end)
   }
 
   async #write(
     writes: readonly Write[],
     conditions: readonly Condition[],
     deadlineMs: number,
-    calls: (
-      result: { readonly deleted: readonly boolean[] } | null,
-      found?: string | null,
-    ) => Parameters<History['ended']>[3],
+    calls: (result: { readonly deleted: readonly boolean[] } | null, found?: string | null) => readonly Call[],
   ): Promise<{ readonly version: Version } | null> {
     const { core, history, id } = this.#options
     const invoke = history.moment()
     try {
       const result = await core.write({ conditions, writes, wantValue: true }, { deadlineMs })
-      history.ended(id, invoke, 'ok', calls(result))
+      const { version } = result
+      history.ended(
+        id,
+        invoke,
+        'ok',
+        calls(result).map((call) => ({ ...call, version })),
+      )
       return result
     } catch (error) {
       const found = foundBy(error)
@@ -262,6 +260,10 @@ export class WorkloadClient {
 
 function putOf(name: string, value: string): Write {
   return { kind: 'put', key: rawKey(name), codec: 'utf8', value: Buffer.from(value) }
+}
+
+function readOf(key: string, row: Row | null): Call {
+  return { op: 'get', key, result: textOf(row), version: row === null ? (0 as Version) : row.version }
 }
 
 function textOf(row: { readonly value: Uint8Array | null } | null): string | null {

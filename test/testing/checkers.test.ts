@@ -26,6 +26,14 @@ function entries(...list: Entry[]): LogItem[] {
   return [{ kind: 'entries', range: 2 as never, entries: list }]
 }
 
+/** The log begins behind `index`; the state is durable up to `applied`. */
+function checkpoint(index: number, term: number, applied = index): LogItem[] {
+  const truncated = { index, term }
+  return [
+    { kind: 'checkpoint', range: 2, checkpoint: { replica: 1, truncated, applied: { index: applied, term } } },
+  ] as never
+}
+
 /** A log as it is found after a restart. */
 function reopenedLog(terms: readonly number[]): NodeLog {
   return {
@@ -86,6 +94,41 @@ describe('log matching', () => {
     expect(found.found[0]).toContain('after a gap')
   })
 
+  it('reports a node that drops an entry which is committed, and not one that drops another', () => {
+    const found = violations()
+    const committed = new Map([[2, 1]])
+    const checker = new LogChecker(found, (_range, index) => (committed.get(index) ?? null) as never)
+    checker.wrote(1 as never, entries(entry(1, 1), entry(2, 1), entry(3, 1)))
+    checker.wrote(1 as never, entries(entry(3, 2)))
+    expect(found.found).toEqual([])
+    checker.wrote(1 as never, entries(entry(1, 3)))
+    expect(found.found).toEqual(['node 1 replaced entry 2 of term 1 of range 2, which is committed'])
+  })
+
+  it('knows what a disk durably holds: what is synced, or lies below a durable beginning of the log', () => {
+    const checker = new LogChecker(violations())
+    const holds = (index: number, term: number) => checker.holds(1 as never, 2 as never, { index, term } as never)
+    const synced = checker.wrote(1 as never, entries(entry(1, 1), entry(2, 1)))
+    expect(holds(1, 1)).toBe(false)
+    synced()
+    expect([holds(1, 1), holds(2, 1), holds(2, 2), holds(3, 1)]).toEqual([true, true, false, false])
+    const installed = checker.wrote(1 as never, checkpoint(9, 4))
+    expect(holds(9, 4)).toBe(false)
+    installed()
+    expect([holds(9, 4), holds(5, 2), holds(10, 4)]).toEqual([true, true, false])
+    checker.forget(1 as never)
+    expect(holds(9, 4)).toBe(false)
+    expect(checker.held(1 as never, 2 as never, { index: 9, term: 4 } as never)).toBe(true)
+  })
+
+  it('reports a durable checkpoint that a restart does not find', () => {
+    const found = violations()
+    const checker = new LogChecker(found)
+    checker.wrote(1 as never, [...entries(entry(1, 1), entry(2, 1)), ...checkpoint(1, 1, 2)])()
+    checker.reopened(1 as never, reopenedLog([1, 1]))
+    expect(found.found[0]).toContain('node 1 begins range 2 at entry 0; it had made 2 durable')
+  })
+
   it('reports a synced entry that a restart does not find, and not one that was never synced', () => {
     const found = violations()
     const checker = new LogChecker(found)
@@ -112,6 +155,24 @@ describe('equal state at equal index', () => {
     checker.applied(1 as never, state(3, 3))
     expect(found.found).toEqual([])
     expect(checker.count).toBe(3)
+  })
+
+  it('says whether an entry was applied for the first time anywhere', () => {
+    const checker = new AppliedChecker(violations())
+    expect(checker.applied(1 as never, state(1, 1))).toBe(true)
+    expect(checker.applied(2 as never, state(1, 1))).toBe(false)
+    expect(checker.termAt(2 as never, 1 as never)).toBe(1)
+    expect(checker.termAt(2 as never, 2 as never)).toBe(null)
+  })
+
+  it('reports a term or a clock that goes back along the log', () => {
+    for (const back of [{ term: 0 }, { clock: 5 }]) {
+      const found = violations()
+      const checker = new AppliedChecker(found)
+      checker.applied(1 as never, state(1, 1))
+      checker.applied(1 as never, { ...state(2, 2), ...back } as never)
+      expect(found.found[0]).toContain('node 1 went back: range 2 index 2')
+    }
   })
 
   it('reports a replica whose digest differs', () => {

@@ -38,7 +38,8 @@ export class AppliedChecker {
     return Math.max(0, (this.#states.get(range)?.length ?? 0) - 1) as LogIndex
   }
 
-  applied(node: NodeId, state: AppliedState): void {
+  /** Returns whether nobody had applied this entry before. */
+  applied(node: NodeId, state: AppliedState): boolean {
     const { range, index, incarnation } = state
     const place = `${node}/${range}/${incarnation}`
     const before = this.#applied.get(place)
@@ -53,12 +54,30 @@ export class AppliedChecker {
       this.#states.set(range, states)
     }
     const known = states[index]
-    if (known === undefined) states[index] = state
-    else
+    if (known !== undefined) {
       this.#violations.require(
         isSame(known, state),
         () => `node ${node} differs: ${show(state)}, others have ${show(known)}`,
       )
+      return false
+    }
+    states[index] = state
+    this.#ascends(node, state, states[index - 1])
+    return true
+  }
+
+  /** Along a log neither term nor clock goes back. */
+  #ascends(node: NodeId, state: AppliedState, before: AppliedState | undefined): void {
+    if (before === undefined) return
+    this.#violations.require(
+      state.term >= before.term && state.clock > before.clock,
+      () => `node ${node} went back: ${show(state)} after ${show(before)}`,
+    )
+  }
+
+  /** Term of the entry that was applied at this place; null: none was. */
+  termAt(range: RangeId, index: LogIndex): Term | null {
+    return this.#states.get(range)?.[index]?.term ?? null
   }
 
   /** The node starts again: what it replays is compared, where it begins is its own affair. */

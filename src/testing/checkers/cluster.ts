@@ -1,11 +1,18 @@
 import type { Descriptor } from '../../base/descriptor.js'
 import type { LogIndex, NodeId, RangeId, Term } from '../../base/ids.js'
+import type { AppliedEntry } from '../../kv/types.js'
 import type { NodeLog } from '../../storage/types.js'
+import type { PeerMessage } from '../../store/ports.js'
 import type { Replica } from '../../store/replica.js'
 import { AppliedChecker, type AppliedState } from './applied.js'
+import { DurabilityChecker } from './durability.js'
 import { LeaderChecker } from './leaders.js'
 import { LogChecker } from './logs.js'
+import { QueueChecker } from './queues.js'
+import { RecordsModel } from './records.js'
+import { SessionChecker } from './sessions.js'
 import { overlapFault, partitionFault } from './spans.js'
+import { TermChecker } from './terms.js'
 import { Violations } from './violations.js'
 
 interface Parts {
@@ -21,27 +28,44 @@ export class ClusterCheckers {
   readonly leaders: LeaderChecker
   readonly logs: LogChecker
   readonly applied: AppliedChecker
+  readonly durability: DurabilityChecker
+  readonly records: RecordsModel
+  readonly queues: QueueChecker
+  readonly #terms: TermChecker
+  readonly #sessions: SessionChecker
   readonly #parts: Parts
 
   constructor(parts: Parts) {
     this.#parts = parts
     this.violations = new Violations(() => parts.onFirst())
     this.leaders = new LeaderChecker(this.violations, (leader) => this.#isComplete(leader))
-    this.logs = new LogChecker(this.violations)
     this.applied = new AppliedChecker(this.violations)
+    this.logs = new LogChecker(this.violations, (range, index) => this.applied.termAt(range, index))
+    this.durability = new DurabilityChecker(this.violations, this.logs)
+    this.records = new RecordsModel(this.violations)
+    this.queues = new QueueChecker(this.violations)
+    this.#terms = new TermChecker(this.violations)
+    this.#sessions = new SessionChecker(this.violations)
   }
 
   opened(node: NodeId, log: NodeLog): void {
     this.logs.reopened(node, log)
+    for (const [range, { forgot }] of log.recovered) if (forgot) this.durability.forgot(node, range)
     this.applied.restarted(node)
   }
 
   /** The node's disk is gone. */
   wiped(node: NodeId): void {
+    this.durability.forgot(node)
     this.logs.forget(node)
   }
 
-  appliedBy(node: NodeId, replica: Replica): AppliedState {
+  sent(node: NodeId, messages: readonly PeerMessage[]): void {
+    this.leaders.sent(node, messages)
+    this.#terms.sent(messages)
+  }
+
+  appliedBy(node: NodeId, replica: Replica, applied: AppliedEntry): AppliedState {
     const { bookkeeping } = replica.machine
     const state: AppliedState = {
       range: replica.range,
@@ -52,8 +76,16 @@ export class ClusterCheckers {
       generation: bookkeeping.descriptor.generation,
       incarnation: replica.incarnation,
     }
-    this.applied.applied(node, state)
+    if (this.applied.applied(node, state)) this.#appliedFirst(state, bookkeeping.descriptor, applied)
     return state
+  }
+
+  #appliedFirst(state: AppliedState, descriptor: Descriptor, applied: AppliedEntry): void {
+    const { range, index, term, digest } = state
+    this.durability.committed({ index, term, descriptor })
+    this.#sessions.applied({ range, index }, applied.journal)
+    this.records.applied(range, applied, digest)
+    if (applied.split !== null) this.durability.split(descriptor, applied.split.bookkeeping.descriptor)
   }
 
   spansOf(node: NodeId, descriptors: readonly Descriptor[]): void {

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
-import type { LogIndex, NodeId, RangeId, Term } from '../../base/ids.js'
+import type { LogIndex, NodeId, RangeId, ReplicaId, Term } from '../../base/ids.js'
 import type { Entry } from '../../raft/types.js'
-import type { LogItem, NodeLog, RecoveredRange } from '../../storage/types.js'
+import type { Checkpoint, LogItem, NodeLog, RecoveredRange } from '../../storage/types.js'
 import type { Violations } from './violations.js'
 
 /** What one node's disk holds of one range's log, as far as it was told to write. */
@@ -10,6 +10,15 @@ interface Copy {
   readonly terms: Term[]
   /** How much of it has been synced. */
   syncedLast: LogIndex
+  /** The log begins behind it, durably: what lies at or below it is in a state that was made durable before. */
+  base: LogIndex
+  /** The newest durable checkpoint. */
+  checkpoint: Checkpoint | null
+}
+
+interface Place {
+  readonly index: LogIndex
+  readonly term: Term
 }
 
 /**
@@ -21,26 +30,63 @@ export class LogChecker {
   /** Per range: name of an entry to a fingerprint of it and of the term before it. */
   readonly #entries = new Map<RangeId, Map<number, number>>()
   readonly #copies = new Map<NodeId, Map<RangeId, Copy>>()
+  /** What nodes held durably before they forgot it. */
+  readonly #forgotten = new Map<NodeId, Map<RangeId, Copy>>()
+  readonly #lowest = new Map<NodeId, Map<RangeId, ReplicaId>>()
+  readonly #committed: (range: RangeId, index: LogIndex) => Term | null
 
-  constructor(violations: Violations) {
+  /** `committed`: term of the entry that is known to be committed at this place; null: none is yet. */
+  constructor(violations: Violations, committed: (range: RangeId, index: LogIndex) => Term | null = () => null) {
     this.#violations = violations
+    this.#committed = committed
+  }
+
+  /** Whether the node's disk durably holds this entry, or a state that it is part of. */
+  holds(node: NodeId, range: RangeId, place: Place): boolean {
+    return isHeld(this.#copies.get(node)?.get(range), place)
+  }
+
+  /** As `holds`, or it did before it forgot it. */
+  held(node: NodeId, range: RangeId, place: Place): boolean {
+    return this.holds(node, range, place) || isHeld(this.#forgotten.get(node)?.get(range), place)
+  }
+
+  /** Lower replica ids of the range are out on this node. */
+  lowest(node: NodeId, range: RangeId): ReplicaId {
+    return this.#lowest.get(node)?.get(range) ?? (0 as ReplicaId)
   }
 
   /** The log is told to write `items`. Returns what to call once they are durable. */
   wrote(node: NodeId, items: readonly LogItem[]): () => void {
     const written: { copy: Copy; last: LogIndex }[] = []
+    const checkpoints: { copy: Copy; checkpoint: Checkpoint }[] = []
     for (const item of items) {
-      if (item.kind === 'tombstone') this.#copies.get(node)?.delete(item.range)
-      if (item.kind === 'checkpoint') this.#truncated(this.#copy(node, item.range), item.checkpoint.truncated)
+      if (item.kind === 'tombstone') this.#buried(node, item)
+      if (item.kind === 'checkpoint') {
+        const { range, checkpoint } = item
+        const copy = this.#copy(node, range)
+        this.#truncated(copy, checkpoint.truncated)
+        checkpoints.push({ copy, checkpoint })
+      }
       if (item.kind !== 'entries' || item.entries.length === 0) continue
       const copy = this.#copy(node, item.range)
       for (const entry of item.entries) this.#entry(node, item.range, copy, entry)
       written.push({ copy, last: item.entries.at(-1)!.index })
     }
     return () => {
+      for (const { copy, checkpoint } of checkpoints) {
+        copy.checkpoint = checkpoint
+        copy.base = checkpoint.truncated.index
+        copy.syncedLast = Math.max(copy.syncedLast, copy.base) as LogIndex
+      }
       // What was replaced while the sync ran counts no more.
       for (const { copy, last } of written) copy.syncedLast = Math.min(last, copy.terms.length - 1) as LogIndex
     }
+  }
+
+  #buried(node: NodeId, { range, lowest }: { range: RangeId; lowest: ReplicaId }): void {
+    this.#copies.get(node)?.delete(range)
+    ofNode(this.#lowest, node).set(range, lowest)
   }
 
   /** A snapshot was installed where the log has not got this very entry: it goes on behind it. */
@@ -53,7 +99,9 @@ export class LogChecker {
 
   /** The node's disk is gone. */
   forget(node: NodeId): void {
+    for (const [range, copy] of this.#copies.get(node) ?? []) ofNode(this.#forgotten, node).set(range, copy)
     this.#copies.delete(node)
+    this.#lowest.delete(node)
   }
 
   /** The node has opened its log again, after a crash or not. */
@@ -61,20 +109,35 @@ export class LogChecker {
     const before = this.#copies.get(node)
     this.#copies.delete(node)
     for (const [range, recovered] of log.recovered) this.#recovered({ node, range, recovered, log })
-    for (const [range, { terms, syncedLast }] of before ?? []) {
+    for (const [range, copy] of before ?? []) {
+      const { terms, syncedLast } = copy
+      const recovered = log.recovered.get(range)
       // It knows that it may have lost some: it never speaks under that replica id again.
-      if (log.recovered.get(range)?.forgot === true) continue
+      if (recovered?.forgot === true) {
+        ofNode(this.#forgotten, node).set(range, copy)
+        continue
+      }
+      this.#checkpointIsBack(node, range, copy.checkpoint, recovered?.checkpoint ?? null)
       const after = this.#copy(node, range)
       for (let index = 1; index <= syncedLast; index++) {
         // Below its truncation point nobody asks any more.
-        if (after.terms[index] === undefined && index <= (log.recovered.get(range)?.checkpoint?.truncated.index ?? 0))
-          continue
+        if (after.terms[index] === undefined && index <= after.base) continue
         const same = after.terms[index] === terms[index]
         const message = () =>
           `node ${node} lost synced entry ${index} of range ${range}: term ${terms[index]}, now ${after.terms[index]}`
         if (!this.#violations.require(same, message)) return
       }
     }
+  }
+
+  /** What was applied when the last checkpoint became durable is applied at the next start. */
+  #checkpointIsBack(node: NodeId, range: RangeId, before: Checkpoint | null, now: Checkpoint | null): void {
+    if (before === null || (now !== null && now.replica !== before.replica)) return
+    const applied = now?.applied.index ?? 0
+    this.#violations.require(
+      applied >= before.applied.index,
+      () => `node ${node} begins range ${range} at entry ${applied}; it had made ${before.applied.index} durable`,
+    )
   }
 
   #recovered({
@@ -90,7 +153,11 @@ export class LogChecker {
   }): void {
     const copy = this.#copy(node, range)
     const truncated = recovered.checkpoint?.truncated
-    if (truncated !== undefined) copy.terms[truncated.index] = truncated.term
+    if (truncated !== undefined) {
+      copy.terms[truncated.index] = truncated.term
+      copy.base = truncated.index
+    }
+    copy.checkpoint = recovered.checkpoint
     const reader = log.reader(range)
     for (let index = (truncated?.index ?? 0) + 1; index <= recovered.lastIndex; index++) {
       copy.terms[index] = reader.term(index as LogIndex)
@@ -103,6 +170,7 @@ export class LogChecker {
     const { terms } = copy
     const previous = index === 1 ? 0 : (terms[index - 1] ?? -1)
     this.#violations.require(previous >= 0, () => `node ${node} wrote entry ${index} of range ${range} after a gap`)
+    this.#drops({ node, range, copy, index, term })
     terms.length = index
     terms[index] = term
     copy.syncedLast = Math.min(copy.syncedLast, index - 1) as LogIndex
@@ -118,6 +186,19 @@ export class LogChecker {
     }
   }
 
+  /** Writing an entry drops what stood there and behind: nothing of that may be committed. */
+  #drops({ node, range, copy, index, term }: { node: NodeId; range: RangeId; copy: Copy } & Place): void {
+    const { terms } = copy
+    for (let at = index as number; at < terms.length; at++) {
+      const dropped = terms[at]
+      if (dropped === undefined || (at === index && dropped === term)) continue
+      this.#violations.require(
+        this.#committed(range, at as LogIndex) !== dropped,
+        () => `node ${node} replaced entry ${at} of term ${dropped} of range ${range}, which is committed`,
+      )
+    }
+  }
+
   #entriesOf(range: RangeId): Map<number, number> {
     let entries = this.#entries.get(range)
     if (entries === undefined) {
@@ -128,16 +209,26 @@ export class LogChecker {
   }
 
   #copy(node: NodeId, range: RangeId): Copy {
-    let ranges = this.#copies.get(node)
-    if (ranges === undefined) {
-      ranges = new Map()
-      this.#copies.set(node, ranges)
-    }
+    const ranges = ofNode(this.#copies, node)
     let copy = ranges.get(range)
     if (copy === undefined) {
-      copy = { terms: [], syncedLast: 0 as LogIndex }
+      copy = { terms: [], syncedLast: 0 as LogIndex, base: 0 as LogIndex, checkpoint: null }
       ranges.set(range, copy)
     }
     return copy
   }
+}
+
+function ofNode<T>(nodes: Map<NodeId, Map<RangeId, T>>, node: NodeId): Map<RangeId, T> {
+  let ranges = nodes.get(node)
+  if (ranges === undefined) {
+    ranges = new Map()
+    nodes.set(node, ranges)
+  }
+  return ranges
+}
+
+function isHeld(copy: Copy | undefined, { index, term }: Place): boolean {
+  if (copy === undefined) return false
+  return index <= copy.base || (index <= copy.syncedLast && copy.terms[index] === term)
 }
