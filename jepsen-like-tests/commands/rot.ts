@@ -42,7 +42,8 @@ await runCommand(
   },
 )
 
-/** The heavier comparison, while the damaged node leads: at every damage of the log, and at the last one of each other kind. */
+/** The heavier comparison, while the damaged node leads: at damage in the middle of the log, and at the last one of each kind. */
 function leadsAfter(each: RotCase, cases: readonly RotCase[]): boolean {
-  return each.kind === 'log segment' || cases.findLast(({ kind }) => kind === each.kind) === each
+  const isInLog = each.kind === 'log segment' && each.place === 'middle'
+  return isInLog || cases.findLast(({ kind }) => kind === each.kind) === each
 }

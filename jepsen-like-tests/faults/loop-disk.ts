@@ -30,6 +30,8 @@ export class LoopDisk {
   readonly #name: string
   /** Counts power cuts: the image of each life has a name of its own. */
   #life = 0
+  /** Counts canaries, in the same way. */
+  #canaries = 0
   #isMounted = false
   #isRemoved = false
   /** What is being done to it: a clean-up waits for a cut that is half done. */
@@ -60,25 +62,27 @@ export class LoopDisk {
   cutPower(): Promise<boolean> {
     return this.#inTurn(async () => {
       if (this.#isRemoved) throw new Error('the disk is gone')
-      const life = this.#life
       const before = this.#image
       this.#life++
       await run('cp', ['--sparse=always', before, this.#image])
       await this.#unmount()
       await rm(before)
       await this.#mount()
-      return (await this.#hasCanary(`synced.${life}`)) && !(await this.#hasCanary(`unsynced.${life}`))
+      return (
+        (await this.#hasCanary(`synced.${this.#canaries}`)) && !(await this.#hasCanary(`unsynced.${this.#canaries}`))
+      )
     })
   }
 
   /** Lays out what shows whether a cut took effect. */
   async arm(): Promise<void> {
     // Names that never were: ext4 writes at once what takes the place of an older file.
-    const file = await open(this.#canary(`synced.${this.#life}`), 'wx')
+    const number = ++this.#canaries
+    const file = await open(this.#canary(`synced.${number}`), 'wx')
     await file.writeFile(CANARY)
     await file.sync()
     await file.close()
-    await writeFile(this.#canary(`unsynced.${this.#life}`), CANARY, { flag: 'wx' })
+    await writeFile(this.#canary(`unsynced.${number}`), CANARY, { flag: 'wx' })
   }
 
   remove(): Promise<void> {

@@ -1,14 +1,12 @@
 import type { Holdfast } from '../../src/client/index.js'
 import { messageOf } from '../command.js'
-import { eventually, type NodeProcess, type ProcessCluster, runCli } from '../processes.js'
+import { eventually, type NodeProcess, type ProcessCluster } from '../processes.js'
+import { lastWords, obey } from '../refusals.js'
 import { wholeAgain } from '../whole.js'
 
 const STUCK_AFTER_MS = 30_000
 /** A supervisor starts a node again that died; one that dies at every start does not come back by itself. */
 const STARTS_MAX = 3
-const COMMAND = /holdfast (node rejoin[^"'`\\]*)/
-/** Nobody else was up yet to tell who it was; it asks again when it is started again. */
-const INCOMPLETE = /--node ID/
 
 /** How a damaged node came back. */
 export type Comeback = 'by itself' | 'by command'
@@ -35,41 +33,16 @@ export async function bringBack(
     const ended = damaged.filter((node) => node.ended !== null)
     if (ended.length === 0) throw new Error(`not whole again: ${missing}`)
     for (const node of ended) {
-      const said = await lastSaid(node)
-      if (node.ended?.signal === null && !commanded.has(node) && !INCOMPLETE.test(said)) {
-        await obey(node, said)
+      const { said, command, isIncomplete } = await lastWords(node)
+      if (command !== null && !commanded.has(node)) {
+        await obey(command)
         commanded.add(node)
+      } else if (node.ended?.signal === null && !isIncomplete && !commanded.has(node)) {
+        throw new Error(`it refuses and names no command that brings it back: ${said}`)
       } else if (starts.get(node)! >= STARTS_MAX) throw new Error(`it dies at every start: ${said}`)
       start(node)
     }
   }
-}
-
-/** A refusal has a command that brings the node back, or there is no way back. */
-async function obey(node: NodeProcess, said: string): Promise<void> {
-  const command = COMMAND.exec(said)?.[1]
-  if (command === undefined)
-    throw new Error(`it refuses (exit ${node.ended?.code}) and names no command that brings it back: ${said}`)
-  await runCli(
-    command
-      .trim()
-      .replace(/[.,;]$/, '')
-      .split(/\s+/),
-  )
-}
-
-/** The message of the last error in the node's log. */
-async function lastSaid(node: NodeProcess): Promise<string> {
-  const lines = await node.lastLines(20)
-  const errors = lines.flatMap((line) => {
-    try {
-      const { level, msg } = JSON.parse(line) as { level?: unknown; msg?: unknown }
-      return level === 'error' && typeof msg === 'string' ? [msg] : []
-    } catch {
-      return []
-    }
-  })
-  return `${JSON.stringify(node.ended)}: ${errors.at(-1) ?? lines.at(-1) ?? 'nothing'}`
 }
 
 /**

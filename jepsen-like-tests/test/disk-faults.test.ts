@@ -1,0 +1,134 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Scope } from '../command.js'
+import { fillDisk } from '../faults/disk-full.js'
+import { hangDisk, noFreezing } from '../faults/disk-hang.js'
+import { deviceOf, noSlowDisks, slowDisk } from '../faults/disk-slow.js'
+import { FsyncErrors, noFsyncErrors } from '../faults/fsync-errors.js'
+import { LoopDisk, noLoopDisks } from '../faults/loop-disk.js'
+import { noSlowNodes, slowNode } from '../faults/slow-node.js'
+import { cutPowerTearing, differing } from '../faults/torn-writes.js'
+import { eventually } from '../processes.js'
+
+const run = promisify(execFile)
+const noFsync = await noFsyncErrors()
+const noDisks = (await noLoopDisks()) ?? (await noFreezing())
+const noGroups = (await noSlowDisks()) ?? (await noSlowNodes())
+const because = (why: string | null): string => (why === null ? '' : ` (${why})`)
+
+let scope = new Scope()
+let directory: string
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'holdfast-disk-faults-'))
+  scope.defer(directory, () => rm(directory, { recursive: true }))
+})
+afterEach(async () => {
+  await scope.close()
+  scope = new Scope()
+})
+
+function child(command: string, ...args: string[]): ChildProcess {
+  const process = spawn(command, args, { stdio: 'ignore' })
+  scope.defer(command, () => process.kill('SIGKILL'))
+  return process
+}
+
+it('sectors differ where a byte of them does, and where there is nothing on the disk', () => {
+  const onDisk = Buffer.alloc(1_100, 'a')
+  const written = Buffer.alloc(2_000, 'a')
+  written[600] = 1
+  expect(differing(written, onDisk)).toEqual([512, 1_024, 1_536])
+  expect(differing(onDisk, onDisk)).toEqual([])
+})
+
+it('device numbers are told apart as the kernel packs them', () => {
+  expect(deviceOf(0x0700)).toBe('7:0')
+  expect(deviceOf(0xfe01)).toBe('254:1')
+  expect(deviceOf(0x100703)).toBe('7:259')
+})
+
+it.skipIf(noFsync !== null)(`fsync fails as long as it is told to${because(noFsync)}`, async () => {
+  const errors = await FsyncErrors.make({ directory, name: 'node-1' })
+  const program = "const f = fs.openSync(process.argv[1], 'w'); fs.fsyncSync(f); fs.fdatasyncSync(f)"
+  const synced = () =>
+    run(process.execPath, ['-e', program, join(directory, 'file')], { env: { ...process.env, ...errors.env } })
+  await synced()
+  await errors.begin()
+  await expect(synced()).rejects.toThrow('EIO')
+  await errors.end()
+  await synced()
+})
+
+describe.skipIf(noDisks !== null)(`a disk of its own${because(noDisks)}`, () => {
+  let disk: LoopDisk
+  beforeEach(async () => {
+    disk = await LoopDisk.make({ directory, name: 'disk', mebibytes: 64 })
+    scope.defer(disk.mountPoint, () => disk.remove())
+  })
+
+  it('has no room while it is full, and has it back afterwards', async () => {
+    const path = join(disk.mountPoint, 'file')
+    const empty = await fillDisk(disk.mountPoint)
+    await expect(writeFile(path, Buffer.alloc(1024 * 1024))).rejects.toMatchObject({ code: 'ENOSPC' })
+    await empty()
+    await writeFile(path, Buffer.alloc(1024 * 1024))
+  })
+
+  it('lets nobody write while it hangs', async () => {
+    const thaw = await hangDisk(disk.mountPoint)
+    scope.defer('thaw', thaw)
+    const writing = child('dd', 'if=/dev/zero', `of=${join(disk.mountPoint, 'file')}`, 'bs=4096', 'count=1')
+    const ended = once(writing, 'exit')
+    await eventually('the write waits', 10_000, async () => {
+      const status = await readFile(`/proc/${writing.pid}/status`, 'utf8')
+      return /^State:\tD/m.test(status) || null
+    })
+    await thaw()
+    expect((await ended)[0]).toBe(0)
+  })
+
+  it('keeps some sectors of what was not synced when its power is cut, and all that was', async () => {
+    const data = join(disk.mountPoint, 'data')
+    await mkdir(join(data, 'log'), { recursive: true })
+    const path = join(data, 'log', '0000000001.seg')
+    const file = await open(path, 'w')
+    await file.writeFile(Buffer.alloc(64 * 1024, 'old'))
+    await file.sync()
+    await run('sync', ['--file-system', disk.mountPoint])
+    await disk.arm()
+    await file.write(Buffer.alloc(16 * 1024, 'new'), 0, 16 * 1024, 32 * 1024)
+    await file.close()
+    let even = 0
+    const { kept, lost, wasCut } = await cutPowerTearing(disk, data, () => (even++ % 2) * 0.9)
+    expect({ wasCut, kept, lost }).toEqual({ wasCut: true, kept: 16, lost: 16 })
+    const found = await readFile(path)
+    expect(found.subarray(0, 32 * 1024)).toEqual(Buffer.alloc(64 * 1024, 'old').subarray(0, 32 * 1024))
+    expect(found.includes('newnewnew')).toBe(true)
+  })
+
+  it.skipIf(noGroups !== null)(`is slow for one process${because(noGroups)}`, async () => {
+    const { pid } = child('sleep', '60')
+    const undo = await slowDisk({ pid: pid!, path: disk.mountPoint, writesPerSecond: 20 })
+    scope.defer('slow disk', () => undo().catch(() => {}))
+    const group = /:blkio:(.*holdfast.*)/.exec(await readFile(`/proc/${pid}/cgroup`, 'utf8'))?.[1]
+    const bounds = `/sys/fs/cgroup/blkio${group}/blkio.throttle.write_iops_device`
+    expect(await readFile(bounds, 'utf8')).toMatch(/^7:\d+ 20\n$/)
+    await undo()
+    expect(await readFile(`/proc/${pid}/cgroup`, 'utf8')).not.toContain('holdfast')
+  })
+})
+
+it.skipIf(noGroups !== null)(`a process has its share of a core until it is let go${because(noGroups)}`, async () => {
+  const { pid } = child('sleep', '60')
+  const undo = await slowNode({ pid: pid!, percent: 10 })
+  scope.defer('slow node', () => undo().catch(() => {}))
+  const group = /:cpu:(.*holdfast.*)/.exec(await readFile(`/proc/${pid}/cgroup`, 'utf8'))?.[1]
+  expect(await readFile(`/sys/fs/cgroup/cpu${group}/cpu.cfs_quota_us`, 'utf8')).toBe('10000\n')
+  await undo()
+  expect(await readFile(`/proc/${pid}/cgroup`, 'utf8')).not.toContain('holdfast')
+})
