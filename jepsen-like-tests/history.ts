@@ -26,6 +26,8 @@ export class HistoryLog {
   readonly #beginNs = process.hrtime.bigint()
   #lastNs = 0
   #lastClient = 0
+  /** Calls that failed, by the code of their error. */
+  readonly errors = new Map<string, number>()
   readonly #tallies = new Map<string, Tally>()
 
   /** Of the workload of that name. */
@@ -67,6 +69,10 @@ export class HistoryLog {
     this.#count(what.status, call)
     this.operations.push({ ...call, ...what, complete: this.now() } as Operation)
     return this.operations.length - 1
+  }
+
+  failed(code: string): void {
+    this.errors.set(code, (this.errors.get(code) ?? 0) + 1)
   }
 
   #count(status: Operation['status'], { key, op }: Call): void {

@@ -31,6 +31,7 @@ const tasks = {
     about: "real processes under faults, their clients' history judged",
     run: (args) => blackBox('jepsen', args),
   },
+  'jepsen:soak': { about: 'an hour of such runs with random mixes', run: (args) => blackBox('jepsen-soak', args) },
   million: { about: 'memory, restart and copy of a million keys', run: (args) => enter('bench/million.js', args) },
   reseed: {
     about: 'memory while a large range is sent to a node that lost its disk',

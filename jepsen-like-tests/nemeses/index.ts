@@ -1,3 +1,4 @@
+import { clockNemeses } from './clocks.js'
 import { diskNemeses } from './disks.js'
 import { fsyncNemeses } from './fsync-errors.js'
 import { loss } from './loss.js'
@@ -6,31 +7,37 @@ import { partitionNemeses } from './partitions.js'
 import { powerNemeses } from './power.js'
 import { processNemeses } from './processes.js'
 import { split } from './ranges.js'
+import { replies } from './replies.js'
 import { slowNode } from './slow-node.js'
 import type { Nemesis } from './types.js'
 
-/** All that there are, in the order of `--list`. */
-export const nemeses: readonly Nemesis[] = [
-  ...processNemeses,
-  slowNode,
-  ...partitionNemeses,
-  loss,
-  ...powerNemeses,
-  ...fsyncNemeses,
-  ...diskNemeses,
-  ...lossNemeses,
-  split,
-]
+/** All that there are, in the order of `--list`, for one run: some keep what they need of its cluster. */
+export function allNemeses(): Nemesis[] {
+  return [
+    ...processNemeses,
+    slowNode,
+    ...partitionNemeses,
+    loss,
+    replies(),
+    ...clockNemeses(),
+    ...powerNemeses,
+    ...fsyncNemeses,
+    ...diskNemeses,
+    ...lossNemeses,
+    split,
+  ]
+}
 
-/** Names that stand for several. */
-export function nemesisGroups(): Map<string, readonly Nemesis[]> {
-  const groups = new Map<string, Nemesis[]>()
-  for (const nemesis of nemeses) {
-    const at = nemesis.name.indexOf('-')
-    for (const group of at === -1 ? ['all'] : ['all', nemesis.name.slice(0, at)]) {
-      groups.set(group, [...(groups.get(group) ?? []), nemesis])
-    }
+/** Words that stand for several: `kill` for all whose names begin with `kill-`. */
+const GROUPS = ['kill', 'pause', 'partition', 'clock', 'powercut', 'torn', 'eio', 'disk']
+
+export function groupsOf(nemeses: readonly Nemesis[]): Map<string, readonly Nemesis[]> {
+  const groups = new Map([['all', nemeses]])
+  for (const group of GROUPS) {
+    groups.set(
+      group,
+      nemeses.filter(({ name }) => name.startsWith(`${group}-`)),
+    )
   }
-  for (const single of ['rolling', 'slow']) groups.delete(single)
   return groups
 }

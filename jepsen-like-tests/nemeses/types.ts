@@ -15,6 +15,8 @@ export interface ClusterPlan {
   readonly directory: string
   /** By node, the first is number 1. */
   readonly nodes: readonly NodePlan[]
+  /** The only source of chance. From 0 to 1, without 1. */
+  readonly random: () => number
 }
 
 /** How a node will be started. */

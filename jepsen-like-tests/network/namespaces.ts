@@ -124,6 +124,8 @@ async function keepNamespace(scope: Scope, number: number): Promise<ChildProcess
     (await readlink(`/proc/${keeper.pid}/ns/net`)) === own ? null : true,
   )
   await run('ip', ['link', 'add', `node${number}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(keeper.pid)])
+  // Its other end goes with its namespace, but not at once.
+  scope.defer(`link of node ${number}`, () => run('ip', ['link', 'del', `node${number}`]))
   await run('ip', ['link', 'set', `node${number}`, 'master', 'hub', 'up'])
   const inside = (...args: string[]): Promise<unknown> =>
     run('nsenter', [`--net=/proc/${keeper.pid}/ns/net`, 'ip', ...args])

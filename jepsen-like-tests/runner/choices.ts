@@ -1,5 +1,5 @@
 import { Usage } from '../command.js'
-import { nemeses, nemesisGroups } from '../nemeses/index.js'
+import { allNemeses, groupsOf } from '../nemeses/index.js'
 import type { Nemesis } from '../nemeses/types.js'
 import { workloads } from '../workloads/index.js'
 import type { Workload } from '../workloads/types.js'
@@ -13,9 +13,10 @@ export function findWorkloads(list: string): Workload[] {
   })
 }
 
-/** What `kill,partition-ring` means: names of nemeses, or of groups of them. */
+/** What `kill,partition-ring` means: names of nemeses, or of groups of them. Fresh ones, for one run. */
 export function findNemeses(list: string): Nemesis[] {
-  const groups = nemesisGroups()
+  const nemeses = allNemeses()
+  const groups = groupsOf(nemeses)
   const found = new Set<Nemesis>()
   for (const name of namesOf(list)) {
     const meant = groups.get(name) ?? nemeses.filter((nemesis) => nemesis.name === name)
@@ -39,6 +40,7 @@ function namesOf(list: string): string[] {
 export function listing(): string {
   const rows = (title: string, items: readonly { name: string; about: string }[]): string =>
     [title, ...items.map(({ name, about }) => `  ${name.padEnd(22)} ${about}`)].join('\n')
-  const groups = [...nemesisGroups()].map(([name, members]) => ({ name, about: `${members.length} of them` }))
+  const nemeses = allNemeses()
+  const groups = [...groupsOf(nemeses)].map(([name, members]) => ({ name, about: `${members.length} of them` }))
   return [rows('workloads', workloads), rows('nemeses', nemeses), rows('groups of nemeses', groups)].join('\n\n')
 }

@@ -13,11 +13,12 @@ export interface PreparedOptions {
   readonly network: Network
   readonly nemeses: readonly Nemesis[]
   readonly splitAt: readonly string[]
+  readonly random: () => number
 }
 
 /** A cluster in this network, started the way its nemeses need, serving. */
 export async function startPrepared(options: PreparedOptions): Promise<ProcessCluster> {
-  const { scope, out, network, nemeses } = options
+  const { scope, out, network, nemeses, random } = options
   const data = join(out, 'data')
   await mkdir(data, { recursive: true })
   scope.defer(data, () => rm(data, { recursive: true, force: true }))
@@ -28,7 +29,7 @@ export async function startPrepared(options: PreparedOptions): Promise<ProcessCl
     const { listen } = place
     plans.push({ ...place, number, dataFolder, takenBy: null, advertise: listen, env: {}, flags: ['--insecure'] })
   }
-  for (const nemesis of nemeses) await nemesis.prepare?.({ scope, directory: data, nodes: plans })
+  for (const nemesis of nemeses) await nemesis.prepare?.({ scope, directory: data, nodes: plans, random })
   const peers = plans.map(({ peerAdvertise, peerListen }) => peerAdvertise ?? peerListen)
   const cluster = new ProcessCluster(
     plans.map(

@@ -39,6 +39,7 @@ function summaryOf(options: RunOptions, result: RunResult): object {
     faultSeconds: Math.round(storm.faultMs / 1_000),
     workloads: Object.fromEntries(workloads.map((workload) => [workload.name, countsOf(history.tally(workload.name))])),
     faults: storm.counts(),
+    errors: Object.fromEntries(history.errors),
     skipped,
     findings: findings.map(({ what, operations }) => ({ what, operations })),
     undecided,

@@ -95,15 +95,17 @@ class Run {
     const nemeses = await this.#usable(network)
     const { cluster, field } = await this.#begin(network, nemeses)
     const running = await this.#startClients(cluster)
-    const storm = new Storm(nemeses, field, this.#history)
+    const storm = new Storm({ nemeses, field, history: this.#history, served: () => this.#history.total().ok })
     await this.#weather(storm, cluster)
-    const isWhole = await this.#recovers(cluster, field.db)
+    const isWhole = await this.#recovers(cluster, field.db, running)
     await Promise.all(running.map((workload) => workload.stop()))
     if (isWhole) await this.#lastLook(cluster, running)
     const { findings, undecided } = judge(this.#history.operations)
     this.#findings.push(...findings)
     this.#undecided.push(...undecided.map((key) => `${key}: too hard to judge`))
     this.#demand()
+    const contradictions = this.#history.errors.get('INTERNAL') ?? 0
+    if (contradictions > 0) this.#finding(`${contradictions} calls ended with INTERNAL: a node found a contradiction`)
     for (const workload of workloads) {
       const { ok } = this.#history.tally(workload.name)
       if (ok === 0) this.#undecided.push(`${workload.name}: no operation ended well`)
@@ -137,9 +139,9 @@ class Run {
   ): Promise<{ cluster: ProcessCluster; field: Battlefield }> {
     const { nodes, out, workloads } = this.#options
     const splitAt = workloads.flatMap((workload) => workload.splitAt).sort()
-    const cluster = await startPrepared({ scope: this.#scope, out, nodes, network, nemeses, splitAt })
-    const db = await this.#connect(cluster, DEADLINE_MS)
     const random = seeded(this.#options.seed + 1)
+    const cluster = await startPrepared({ scope: this.#scope, out, nodes, network, nemeses, splitAt, random })
+    const db = await this.#connect(cluster, DEADLINE_MS)
     const splitKey = (): string => pick(random, workloads).splitKey(random)
     return { cluster, field: { cluster, db, network, random, splitKey } }
   }
@@ -213,7 +215,7 @@ class Run {
   }
 
   /** With nothing in its way any more it is whole again, and serves. */
-  async #recovers(cluster: ProcessCluster, db: Holdfast): Promise<boolean> {
+  async #recovers(cluster: ProcessCluster, db: Holdfast, running: readonly RunningWorkload[]): Promise<boolean> {
     try {
       await wholeAgain(cluster, db, STUCK_AFTER_MS)
       for (const { name } of this.#options.workloads) {
@@ -221,6 +223,9 @@ class Run {
         await eventually(`${CALLS_AFTER} calls of ${name} after all was healed`, STUCK_AFTER_MS, async () =>
           this.#history.tally(name).ok >= goal ? true : null,
         )
+      }
+      for (const workload of running) {
+        await eventually('enough seen', STUCK_AFTER_MS, async () => (workload.lack?.() ?? null) === null || null)
       }
       return true
     } catch (error) {

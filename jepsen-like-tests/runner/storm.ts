@@ -8,6 +8,11 @@ const CALM_MS = { from: 200, to: 1_500 }
 const SECOND_SHARE = 0.3
 /** After a strike that could not take effect. */
 const RETRY_MS = 200
+/**
+ * Most faults begin when clients have been served again: one that strikes a cluster that is down shows little. The others
+ * disturb a recovery.
+ */
+const SERVED = { share: 0.8, calls: 60, withinMs: 20_000, lookEveryMs: 100 }
 
 /** One fault that was in force, in nanoseconds of the history. */
 export interface FaultLine {
@@ -30,11 +35,23 @@ export class Storm {
   #faultMs = 0
   #inForce = 0
   #sinceMs = 0
+  readonly #wait: (ms: number) => Promise<void>
+  readonly #served: () => number
 
-  constructor(nemeses: readonly Nemesis[], field: Battlefield, history: HistoryLog) {
-    this.#nemeses = nemeses
-    this.#field = field
-    this.#history = history
+  constructor(options: {
+    nemeses: readonly Nemesis[]
+    field: Battlefield
+    history: HistoryLog
+    /** Calls of clients that have ended well. */
+    served: () => number
+    /** Default: with a timer. */
+    wait?: (ms: number) => Promise<void>
+  }) {
+    this.#nemeses = options.nemeses
+    this.#field = options.field
+    this.#history = options.history
+    this.#served = options.served
+    this.#wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)))
   }
 
   /** Milliseconds in which at least one fault was in force. */
@@ -53,14 +70,20 @@ export class Storm {
   async run(afterHeal: () => void): Promise<void> {
     const { random } = this.#field
     while (!this.#isOver && this.#nemeses.length > 0) {
-      const first = this.#next(null)
+      const first = this.#next(null)!
       const second = random() < SECOND_SHARE ? this.#next(first.family) : null
-      const struck = await Promise.all([
-        this.#strike(first),
-        ...(second === null || second.family === first.family ? [] : [this.#strike(second)]),
-      ])
+      const struck = await Promise.all([first, ...(second === null ? [] : [second])].map((each) => this.#strike(each)))
       afterHeal()
-      await waitFor(struck.includes(true) ? between(random, CALM_MS) : RETRY_MS)
+      await this.#wait(struck.includes(true) ? between(random, CALM_MS) : RETRY_MS)
+      if (random() < SERVED.share) await this.#untilServed()
+    }
+  }
+
+  async #untilServed(): Promise<void> {
+    const goal = this.#served() + SERVED.calls
+    for (let waitedMs = 0; !this.#isOver && this.#served() < goal && waitedMs < SERVED.withinMs; ) {
+      await this.#wait(SERVED.lookEveryMs)
+      waitedMs += SERVED.lookEveryMs
     }
   }
 
@@ -69,10 +92,12 @@ export class Storm {
     this.#isOver = true
   }
 
-  #next(not: Family | null): Nemesis {
+  /** null: all that are due are of that family. */
+  #next(not: Family | null): Nemesis | null {
     if (this.#due.length === 0) this.#due = [...this.#nemeses]
     const fitting = this.#due.filter(({ family }) => family !== not)
-    const chosen = pick(this.#field.random, fitting.length === 0 ? this.#due : fitting)
+    if (fitting.length === 0) return null
+    const chosen = pick(this.#field.random, fitting)
     this.#due = this.#due.filter((nemesis) => nemesis !== chosen)
     return chosen
   }
@@ -84,14 +109,10 @@ export class Storm {
     const fault: FaultLine = { nemesis: nemesis.name, what: strike.what, start_ns, end_ns: start_ns }
     this.faults.push(fault)
     if (this.#inForce++ === 0) this.#sinceMs = performance.now()
-    await waitFor(between(this.#field.random, FAULT_MS))
+    await this.#wait(between(this.#field.random, FAULT_MS))
     await strike.heal()
     fault.end_ns = this.#history.now()
     if (--this.#inForce === 0) this.#faultMs += performance.now() - this.#sinceMs
     return true
   }
-}
-
-function waitFor(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

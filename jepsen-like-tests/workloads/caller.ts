@@ -4,6 +4,8 @@ import type { Call, HistoryLog } from '../history.js'
 
 /** Calls end one way or the other within this time: a client that waits for ever proves nothing. */
 const DEADLINE_MS = 3_000
+/** When nothing is in the way any more, on however slow a machine. */
+const LAST_DEADLINE_MS = 30_000
 
 export interface CallerOptions {
   readonly db: Holdfast
@@ -11,47 +13,82 @@ export interface CallerOptions {
   readonly random: () => number
   /** Of writes, how many are given up right after they were sent. 0 to 1. */
   readonly hangUps: number
+  /** Milliseconds for a call. Default: 3,000. */
+  readonly deadlineMs?: number
 }
 
 /** How a write ended: `done` is what it said of the key (written, deleted, condition held), undefined if it failed or nobody knows. */
 export interface Written {
   readonly status: Operation['status']
   readonly done: boolean | undefined
-  /** Its place in the history. */
-  readonly at: number
+  /** Its places in the history, one for each key. */
+  readonly at: readonly number[]
 }
 
 /** `value` is undefined if the read failed. */
 export interface Read {
   readonly value: string | null | undefined
+  /** Its place in the history. */
   readonly at: number
+}
+
+export interface Scanned {
+  readonly entries: readonly { readonly key: string; readonly value: string }[]
+  /** In the history, by key. */
+  readonly places: ReadonlyMap<string, number>
 }
 
 /** One client: one call after the other, and what each said goes into the history. */
 export class Caller {
   readonly #options: CallerOptions
+  readonly #deadlineMs: number
   #number: number
 
   constructor(options: CallerOptions) {
     this.#options = options
+    this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS
     this.#number = options.history.newClient()
   }
 
-  get number(): number {
-    return this.#number
+  /** For what stands when all is over. */
+  static last(options: CallerOptions): Caller {
+    return new Caller({ ...options, deadlineMs: LAST_DEADLINE_MS })
   }
 
   async get(key: string): Promise<Read> {
     const { db, history } = this.#options
     const begun = { client: this.#number, invoke: history.now() }
     try {
-      const value = await db.get<string>(key, { deadlineMs: DEADLINE_MS })
+      const value = await db.get<string>(key, { deadlineMs: this.#deadlineMs })
       const result = value ?? null
       return { value: result, at: history.add({ ...begun, status: 'ok' }, { op: 'get', key, result }) }
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error
+      history.failed(error.code)
       return { value: undefined, at: history.add({ ...begun, status: 'fail' }, { op: 'get', key, result: null }) }
     }
+  }
+
+  /**
+   * Everything that begins with `prefix`, read by one scan, which says of every one of `keys` what it holds. Entries come in the order
+   * in which the scan told them. null: it failed.
+   */
+  async scan(prefix: string, keys: readonly string[]): Promise<Scanned | null> {
+    const { db, history } = this.#options
+    const begun = { client: this.#number, invoke: history.now(), status: 'ok' as const }
+    const entries: { key: string; value: string }[] = []
+    try {
+      for await (const { key, value } of db.scan<string>({ prefix, deadlineMs: this.#deadlineMs }))
+        entries.push({ key: String(key), value })
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error
+      history.failed(error.code)
+      return null
+    }
+    const found = new Map(entries.map(({ key, value }) => [key, value]))
+    const places = new Map<string, number>()
+    for (const key of keys) places.set(key, history.add(begun, { op: 'get', key, result: found.get(key) ?? null }))
+    return { entries, places }
   }
 
   put(key: string, value: string): Promise<Written> {
@@ -60,14 +97,26 @@ export class Caller {
         await this.#options.db.put(key, value, limits)
         return true
       },
-      () => ({ op: 'put', key, value }),
+      () => [{ op: 'put', key, value }],
+    )
+  }
+
+  /** All of `keys` at once: all hold `value` then. */
+  putAll(keys: readonly string[], value: string): Promise<Written> {
+    const operations = keys.map((key) => ({ put: key, value }))
+    return this.#write(
+      async (limits) => {
+        await this.#options.db.batch(operations, limits)
+        return true
+      },
+      () => keys.map((key) => ({ op: 'put', key, value })),
     )
   }
 
   delete(key: string): Promise<Written> {
     return this.#write(
       async (limits) => (await this.#options.db.delete(key, limits)).deleted,
-      (result) => ({ op: 'delete', key, ...(result === undefined ? {} : { result }) }),
+      (result) => [{ op: 'delete', key, ...(result === undefined ? {} : { result }) }],
     )
   }
 
@@ -87,31 +136,33 @@ export class Caller {
           return false
         }
       },
-      (result = true) => ({ op: 'cas', key, expect, value, result, ...(found === undefined ? {} : { found }) }),
+      (result = true) => [{ op: 'cas', key, expect, value, result, ...(found === undefined ? {} : { found }) }],
     )
   }
 
   /** `describe` gets undefined for what failed and what nobody knows. */
   async #write(
     call: (limits: { deadlineMs: number; signal?: AbortSignal }) => Promise<boolean>,
-    describe: (done: boolean | undefined) => Call,
+    describe: (done: boolean | undefined) => readonly Call[],
   ): Promise<Written> {
     const { history, random, hangUps } = this.#options
     const begun = { client: this.#number, invoke: history.now() }
     const hangUp = random() < hangUps ? new AbortController() : null
+    const ended = (status: Written['status'], done: boolean | undefined): Written => {
+      return { status, done, at: describe(done).map((each) => history.add({ ...begun, status }, each)) }
+    }
     try {
-      const calling = call({ deadlineMs: DEADLINE_MS, ...(hangUp === null ? {} : { signal: hangUp.signal }) })
+      const calling = call({ deadlineMs: this.#deadlineMs, ...(hangUp === null ? {} : { signal: hangUp.signal }) })
       // By then it was written to the socket, and hardly any answer can have come.
       if (hangUp !== null) setImmediate(() => setImmediate(() => hangUp.abort()))
-      const done = await calling
-      return { status: 'ok', done, at: history.add({ ...begun, status: 'ok' }, describe(done)) }
+      return ended('ok', await calling)
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error
-      const status = error.mayHaveBeenApplied ? 'info' : 'fail'
-      const at = history.add({ ...begun, status }, describe(undefined))
+      history.failed(error.code)
+      const told = ended(error.mayHaveBeenApplied ? 'info' : 'fail', undefined)
       // What this client left under way may still take effect: it goes on as another.
-      if (status === 'info') this.#number = history.newClient()
-      return { status, done: undefined, at }
+      if (told.status === 'info') this.#number = history.newClient()
+      return told
     }
   }
 }

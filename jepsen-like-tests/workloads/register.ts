@@ -4,6 +4,7 @@ import { Caller } from './caller.js'
 import { Crew } from './crew.js'
 import type { Finding, RunningWorkload, Workload, WorkloadContext } from './types.js'
 
+const NAME = 'register'
 const CALLERS = 14
 const SLOTS = 12
 /** A slot's key is replaced after so many calls: a history of one key that never ends takes ever longer to judge. */
@@ -21,7 +22,7 @@ class Slot {
   lastSeen: string | null = null
 
   constructor(at: number) {
-    this.#prefix = `register/${String(at).padStart(2, '0')}`
+    this.#prefix = `${NAME}/${String(at).padStart(2, '0')}`
   }
 
   /** The key for the next call. */
@@ -43,11 +44,11 @@ class RunningRegister implements RunningWorkload {
 
   constructor(context: WorkloadContext) {
     this.#context = context
-    const steps = Array.from({ length: CALLERS }, (_, at) => {
+    const tasks = Array.from({ length: CALLERS }, (_, at) => {
       const caller = new Caller({ ...context, db: context.connection(at) })
-      return () => this.#step(caller)
+      return { step: () => this.#step(caller) }
     })
-    this.#crew.start(steps, context.random)
+    this.#crew.start(tasks, context.random)
   }
 
   stop(): Promise<void> {
@@ -56,12 +57,15 @@ class RunningRegister implements RunningWorkload {
 
   /** Every key once more. Whether that fits is for the search to say. */
   async check(db: Holdfast): Promise<Finding[]> {
-    const keys = new Set(
-      this.#context.history.operations.map(({ key }) => key).filter((key) => key.startsWith('register/')),
-    )
-    const caller = new Caller({ ...this.#context, db })
-    for (const key of keys) await caller.get(key)
-    return []
+    const { operations } = this.#context.history
+    const keys = new Set(operations.map(({ key }) => key).filter((key) => key.startsWith(`${NAME}/`)))
+    const reader = Caller.last({ ...this.#context, db })
+    const findings: Finding[] = []
+    for (const key of keys) {
+      const { at, value } = await reader.get(key)
+      if (value === undefined) findings.push({ what: `${key} can't be read`, operations: [at] })
+    }
+    return findings
   }
 
   async #step(caller: Caller): Promise<void> {
@@ -87,10 +91,9 @@ class RunningRegister implements RunningWorkload {
 
 /** Registers: put, get, conditional put and delete, a few clients at a time on each of many keys, over several ranges. */
 export const register: Workload = {
-  name: 'register',
+  name: NAME,
   about: 'put, get, conditional put and delete on many keys over several ranges; linearizable per key',
-  splitAt: ['register/03', 'register/06', 'register/09'],
-  splitKey: (random) =>
-    `register/${String(Math.floor(random() * SLOTS)).padStart(2, '0')}/${Math.floor(random() * 10)}`,
+  splitAt: [`${NAME}/03`, `${NAME}/06`, `${NAME}/09`],
+  splitKey: (random) => `${NAME}/${String(Math.floor(random() * SLOTS)).padStart(2, '0')}/${Math.floor(random() * 10)}`,
   start: async (context) => new RunningRegister(context),
 }

@@ -25,6 +25,8 @@ export interface RunningWorkload {
   stop(): Promise<void>
   /** Reads what stands now, once the cluster is whole and nobody writes any more, and says what is wrong with it. */
   check(db: Holdfast): Promise<Finding[]>
+  /** What must still be seen before it may be stopped; null: nothing. Waited for when all is healed. */
+  lack?(): string | null
 }
 
 /** What clients do, and what must hold of what they saw. */

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest'
+import { HistoryLog } from '../history.js'
+import type { Battlefield, Family, Nemesis } from '../nemeses/types.js'
+import { seeded } from '../random.js'
+import { Storm } from '../runner/storm.js'
+
+/** Nemeses that only note what is in force. */
+class Stage {
+  readonly inForce: Nemesis[] = []
+  readonly struck: string[] = []
+  clashes = 0
+  together = 0
+
+  nemesis(name: string, family: Family, options: { canStrike?: boolean } = {}): Nemesis {
+    const nemesis: Nemesis = {
+      name,
+      about: '',
+      family,
+      whyNot: async () => null,
+      strike: async () => {
+        if (options.canStrike === false) return null
+        if (this.inForce.some((other) => other.family === family)) this.clashes++
+        if (this.inForce.length > 0) this.together++
+        this.inForce.push(nemesis)
+        this.struck.push(name)
+        return { what: name, heal: async () => void this.inForce.splice(this.inForce.indexOf(nemesis), 1) }
+      },
+    }
+    return nemesis
+  }
+
+  /** Until `strikes` have been made. */
+  async run(nemeses: readonly Nemesis[], strikes: number): Promise<Storm> {
+    const field = { random: seeded(3) } as unknown as Battlefield
+    const storm: Storm = new Storm({
+      nemeses,
+      field,
+      history: new HistoryLog(),
+      served: () => this.struck.length * 1_000,
+      wait: async () => {
+        if (this.struck.length >= strikes) storm.over()
+      },
+    })
+    await storm.run(() => {})
+    return storm
+  }
+}
+
+describe('the storm', () => {
+  it('lets every nemesis strike before one strikes again', async () => {
+    const stage = new Stage()
+    const names = ['a', 'b', 'c', 'd', 'e']
+    await stage.run(
+      names.map((name) => stage.nemesis(name, 'processes')),
+      20,
+    )
+    for (let round = 0; round < 4; round++)
+      expect(stage.struck.slice(round * 5, round * 5 + 5).sort(), `round ${round}`).toEqual(names)
+  })
+
+  it('lets two strike at once, never two of one family, and heals them all', async () => {
+    const stage = new Stage()
+    const families: Family[] = ['processes', 'processes', 'network', 'network', 'clocks']
+    const nemeses = families.map((family, at) => stage.nemesis(`n${at}`, family))
+    const storm = await stage.run(nemeses, 200)
+    expect(stage.clashes).toBe(0)
+    expect(stage.together).toBeGreaterThan(20)
+    expect(stage.inForce).toEqual([])
+    expect(storm.faults.every(({ start_ns, end_ns }) => end_ns > start_ns)).toBe(true)
+  })
+
+  it('counts only what took effect', async () => {
+    const stage = new Stage()
+    const nemeses = [stage.nemesis('never', 'network', { canStrike: false }), stage.nemesis('always', 'processes')]
+    const storm = await stage.run(nemeses, 5)
+    expect(storm.counts()).toEqual({ never: 0, always: storm.faults.length })
+    expect(storm.faults.length).toBeGreaterThanOrEqual(5)
+  })
+})
