@@ -17,7 +17,11 @@ export interface OpenStateDbOptions {
   readonly disk: string
   /** Number of the last state sync that our log knows of; 0: none. An older state is not ours either. */
   readonly marker: number
-  /** The last process ended in a way that damaged files explain (SIGBUS): all of them are checked before anything is read. */
+  /**
+   * The last process ended in a way that damaged files explain (SIGBUS): all of them are checked before anything is read, a minute per
+   * 10 GB. Not in the background while it serves: kill -9 looks the same, and over a sector that can't be read the process would
+   * die again at the first read of it, time after time, before the scrub got there.
+   */
   readonly suspect: boolean
   /** As our log has it: no storage id from here on was ever used. */
   readonly nextStorage: StorageId
