@@ -92,6 +92,41 @@ describe('a node that was away too long', () => {
     expect(cluster.violations).toEqual([])
   })
 
+  // etcd 18055.
+  it.each(['crashed', 'cut off'])(
+    'gets a second snapshot right behind the first, %s in between, and ends with what both brought',
+    async (how) => {
+      const cluster = await started({ seed: `twice ${how}`, keptBytesMax: 40_000 })
+      await fill(cluster, 'a', 20)
+      const away = [1, 2, 3].find((id) => id !== cluster.leaderOf(DATA) && id !== cluster.leaderOf(1))!
+      const others = [1, 2, 3].filter((id) => id !== away)
+      const ways = others.flatMap((id) => {
+        const [one, other] = [cluster.node(away).place, cluster.node(id).place]
+        return [[one, other] as const, [other, one] as const]
+      })
+      cluster.crash(away)
+      const written = [await fill(cluster, 'b', 300, 500)]
+      cluster.restart(away)
+      const incarnation = () => cluster.node(away).store?.replica(DATA as RangeId)?.incarnation ?? 0
+      expect(await cluster.runWhile(() => incarnation() === 0, 30_000)).toBe(true)
+      if (how === 'crashed') cluster.crash(away)
+      else for (const [from, to] of ways) cluster.network.block(from, to)
+      // So long the log behind a snapshot is kept for who took it in.
+      await cluster.runFor(11_000)
+      written.push(await fill(cluster, 'c', 600, 500))
+      if (how === 'crashed') cluster.restart(away)
+      else for (const [from, to] of ways) cluster.network.unblock(from, to)
+      const second = how === 'crashed' ? 1 : 2
+      const taking = () => cluster.node(away).store?.figures().snapshots.in ?? 1
+      const isDone = () => cluster.isQuiet && incarnation() >= second && taking() === 0
+      expect(await cluster.runWhile(() => !isDone(), 30_000)).toBe(true)
+      // With the other one gone it has to answer for all of it.
+      cluster.crash(others[0]!)
+      for (const each of written) await expectAll(cluster, each)
+      expect(cluster.violations).toEqual([])
+    },
+  )
+
   it('keeps the log from going where it is only a little behind', async () => {
     const cluster = await started({ seed: 'little', keptBytesMax: 10_000_000 })
     cluster.crash(3)
