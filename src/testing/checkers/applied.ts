@@ -50,7 +50,7 @@ export class AppliedChecker {
       () => `node ${node} applied entry ${index} of range ${range} after ${before}`,
     )
     this.#applied.set(place, index)
-    if (this.#altered.has(place)) return
+    if (this.#altered.has(place)) return false
     let states = this.#states.get(range)
     if (states === undefined) {
       states = []
