@@ -26,6 +26,8 @@ export interface OpenNodeOptions {
   readonly boot: BootId
   /** The process before this one did not end in order: all tables of the state are checked before anything is read. */
   readonly suspect: boolean
+  /** Of the log. */
+  readonly segmentBytes: number
   /** What the store defers is its turn. */
   readonly clock: Clock
   readonly logger: Logger
@@ -44,8 +46,7 @@ export interface OpenNode {
 /** The real node: its log, its state store and its peers under one store. The simulator composes the same over other ports. */
 export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   const { self, boot, clock, logger, metrics, fatal, onKeptOut } = options
-  const { logSegmentBytes: segmentBytes } = limits
-  const { log, identity } = await openOwnLog({ ...options, segmentBytes, clock: realClock, newToken })
+  const { log, identity } = await openOwnLog({ ...options, clock: realClock, newToken })
   const { db, verdict } = await openStateDb(join(options.dataDirectory, 'state'), {
     disk: log.node.disk,
     marker: log.node.stateMarker,

@@ -1,6 +1,7 @@
 import type { NodeInfo } from '../base/descriptor.js'
 import { HoldfastError } from '../base/errors.js'
 import type { NodeId } from '../base/ids.js'
+import { limits } from '../base/limits.js'
 import type { Fatal, Logger } from '../base/ports.js'
 import { BootsSeen } from '../storage/boots-seen.js'
 import { type DataDirectory, openDataDirectory } from '../storage/data-directory.js'
@@ -45,6 +46,8 @@ export interface NodeOptions {
   readonly join: readonly string[]
   /** Allows listeners outside loopback although nothing is encrypted. Default false. */
   readonly insecure?: boolean
+  /** Size of the files of the log; two are made at the first start. A larger batch gets a larger one. Default 32 MiB. */
+  readonly logSegmentBytes?: number
   readonly logger: Logger
   /** Default: logs and kills this process. */
   readonly fatal?: Fatal
@@ -62,8 +65,11 @@ export interface RunningNode {
    * forgotten what it promised. It is stopped then. The error says by which command it comes back.
    */
   readonly ended: Promise<HoldfastError>
-  /** Hands its leads to other nodes, answers what is open, makes the state durable and closes everything. A second call waits for the first. */
-  stop(): Promise<void>
+  /**
+   * Hands its leads to other nodes, answers what is open, makes the state durable and closes everything. A second call waits for the
+   * first. `handOver` false: where all nodes stop nobody takes a lead, and waiting for it is vain. Default true.
+   */
+  stop(how?: { readonly handOver?: boolean }): Promise<void>
 }
 
 const CLOSE_GRACE_MS = 1_000
@@ -144,8 +150,10 @@ async function startIn(
   const watch = new Watch({ metrics, isMember: () => membership.identity.node !== null })
   opened.push(async () => watch.close())
   let stopped: Promise<void> | null = null
-  const stop = (): Promise<void> => {
+  let handsOver = true
+  const stop = ({ handOver = true } = {}): Promise<void> => {
     watch.phase = 'draining'
+    handsOver &&= handOver
     stopped ??= closeAll(opened)
     return stopped
   }
@@ -166,7 +174,9 @@ async function startIn(
       const onKeptOut = (error: HoldfastError) => ending.keptOut(error)
       const { clock } = watch
       const { isSuspect: suspect } = end
-      const parts = { dataDirectory, files, putAside, self, boot, suspect, clock, logger, metrics, fatal, onKeptOut }
+      const { logSegmentBytes: segmentBytes = limits.logSegmentBytes } = options
+      const given = { dataDirectory, files, putAside, self, boot, segmentBytes }
+      const parts = { ...given, suspect, clock, logger, metrics, fatal, onKeptOut }
       nodeId = node
       open = await end.opening(() => openNode({ ...parts, identity: member }))
       watch.open = open
@@ -217,7 +227,7 @@ async function startIn(
   opened.push(() => clientServer.close(CLOSE_GRACE_MS))
   // While clients are still served: each lead goes to a node that they are then sent to, and none waits for an election.
   opened.push(async () => {
-    if (open !== null) await drained(open)
+    if (open !== null && handsOver) await drained(open)
   })
   // First of all: from then on the node becomes no member any more, and what it is becoming is there to be closed.
   opened.push(() => membership.stop())

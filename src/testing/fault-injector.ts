@@ -1,7 +1,7 @@
 import type { ClientCore } from '../client/core.js'
 import type { SimCluster } from './cluster.js'
 import { Coverage, type CoverageTable } from './coverage.js'
-import { describeFault, type Fault, type FaultPlan, type Harm, nameOf, type Target } from './fault-plan.js'
+import { type Deed, describeFault, type Fault, type FaultPlan, type Harm, nameOf, type Target } from './fault-plan.js'
 import type { SimNode } from './node.js'
 import type { Phase } from './phases.js'
 import type { SeededRandom } from './random.js'
@@ -59,7 +59,12 @@ export class FaultInjector {
     const { scheduler } = this.#cluster
     this.#healedAtMs = scheduler.nowMs + this.#plan.healedMs
     for (const fault of this.#plan.faults) scheduler.schedule(fault.atMs, () => this.#come(fault))
-    scheduler.schedule(this.#plan.healedMs, () => this.#heal())
+    scheduler.schedule(this.#plan.healedMs, () => this.heal())
+  }
+
+  /** One fault that no plan has, now. Returns how to undo it; null: it did nothing. */
+  inject(deed: Exclude<Deed, { kind: 'split' }>): (() => void) | null {
+    return this.#do({ ...deed, atMs: this.#cluster.scheduler.nowMs, forMs: 0 })
   }
 
   #come(fault: Fault): void {
@@ -302,7 +307,8 @@ export class FaultInjector {
     this.#cluster.restart(id)
   }
 
-  #heal(): void {
+  /** Ends all faults: links are open, disks answer, all nodes run. */
+  heal(): void {
     const { network, nodes } = this.#cluster
     network.healAll()
     network.quality = this.#plan.quality

@@ -1,19 +1,24 @@
 /**
- * `holdfast/testing`: a whole cluster in one process, on virtual time, from one seed.
+ * `holdfast/testing`: a whole cluster in one process, on virtual time, from one seed, to test a service of your own on; and a real
+ * one in one line.
  *
  * ```ts
- * import { SimCluster } from 'holdfast/testing'
+ * import { simulate, startLocalCluster } from 'holdfast/testing'
  *
- * const cluster = new SimCluster({ seed: 1 })
- * await cluster.start()
- * const db = cluster.client()
- * await cluster.run(() => db.put('greeting', 'hello'))
- * cluster.crash(cluster.leaderOf(2)!)
- * console.log(await cluster.run(() => db.get('greeting')))
+ * const cluster = simulate({ seed: 1, nodes: 3 })
+ * await cluster.run(async () => {
+ *   await cluster.db.put('greeting', 'hello')
+ *   cluster.crash('leader')
+ *   console.log(await cluster.db.get('greeting'))
+ * })
+ * await cluster.verify()
+ *
+ * await using local = await startLocalCluster()
+ * await local.db.put('greeting', 'hello')
  * ```
  *
- * Nothing sleeps: time passes only while `run`, `runFor` or `runWhile` do. The code that runs is the one that serves; only
- * clock, random numbers, network and disk are simulated. Checkers look on, and `cluster.violations` stays empty.
+ * In a simulated cluster nothing sleeps: time passes only while `run` does. The code that runs is the one that serves; only clock,
+ * random numbers, network and disk are simulated.
  */
 export {
   checkHistory,
@@ -37,6 +42,15 @@ export {
   type PutOperation,
   type Verdict,
 } from './linearizability.js'
+export { type LocalCluster, type LocalClusterOptions, startLocalCluster } from './local-cluster.js'
 export { calmLink, type LinkQuality } from './network.js'
 export { SeededRandom } from './random.js'
+export {
+  type Injected,
+  type SimulatedCluster,
+  type SimulateOptions,
+  simulate,
+  type VirtualClock,
+} from './simulate.js'
 export { describeFailure, type SimulationOptions, type SimulationResult, simulateSeed } from './simulation.js'
+export { RealTimeError } from './timer-guard.js'

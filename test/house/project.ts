@@ -14,6 +14,8 @@ export interface Import {
   readonly specifier: string
   /** Only types come from it: nothing of it is there at run time. */
   readonly typeOnly: boolean
+  /** `import()`: loaded when it is asked for. */
+  readonly lazy: boolean
   readonly line: number
 }
 
@@ -61,7 +63,10 @@ function importsOf(tree: ts.SourceFile): Import[] {
   const found: Import[] = []
   visit(tree, (node) => {
     const specifier = specifierOf(node)
-    if (specifier !== null) found.push({ specifier, typeOnly: isTypeOnly(node), line: lineOf(tree, node) })
+    if (specifier !== null) {
+      const lazy = ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword
+      found.push({ specifier, typeOnly: isTypeOnly(node), lazy, line: lineOf(tree, node) })
+    }
   })
   return found
 }

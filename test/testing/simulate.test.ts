@@ -1,0 +1,145 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { simulate } from '../../src/testing/simulate.js'
+import { RealTimeError } from '../../src/testing/timer-guard.js'
+
+describe('a simulated cluster for users', () => {
+  it('serves the SDK through a crash of the leader', async () => {
+    const cluster = simulate({ seed: 1 })
+    const found = await cluster.run(async () => {
+      await cluster.db.put('a', 1)
+      expect(cluster.crash('leader')).not.toBe(null)
+      await cluster.db.put('b', 2)
+      return cluster.db.getMany(['a', 'b'])
+    })
+    expect(found).toEqual([1, 2])
+    await cluster.verify()
+  })
+
+  it('is the same run for the same seed and calls, and another for another seed', async () => {
+    const hashOf = async (seed: number) => {
+      const cluster = simulate({ seed, faults: 'drawn', faultyMs: 4_000 })
+      await cluster.run(async () => {
+        for (let at = 0; at < 20; at++) {
+          await cluster.db.put(`key ${at}`, at, { deadlineMs: 30_000 }).catch(() => {})
+          await cluster.clock.sleep(200)
+        }
+      })
+      return cluster.hash
+    }
+    expect(await hashOf(5)).toBe(await hashOf(5))
+    expect(await hashOf(5)).not.toBe(await hashOf(6))
+  })
+
+  it('has clients of its own, a partition that mends, a pause and any other fault', async () => {
+    const cluster = simulate({ seed: 2 })
+    await cluster.run(async () => {
+      await cluster.db.put('x', 'before')
+      const mend = cluster.partition('leader', 'peers')
+      await cluster.client().put('x', 'after', { deadlineMs: 20_000 })
+      expect(await cluster.db.get('x', { deadlineMs: 20_000 })).toBe('after')
+      mend()
+      mend()
+      const paused = cluster.pause(2)
+      expect(paused).toBe(2)
+      expect(cluster.pause(2)).toBe(null)
+      cluster.resume(2)
+      const free = cluster.inject({ kind: 'full', target: 3 })
+      expect(free).not.toBe(null)
+      free?.()
+      expect(cluster.crash(1)).toBe(1)
+      expect(cluster.crash(1)).toBe(null)
+    })
+    await cluster.verify()
+  })
+
+  it('carries out a plan of your own', async () => {
+    const plan = {
+      nodes: 5,
+      ranges: 1,
+      clients: 0,
+      thinkMsMax: 0,
+      faults: [{ kind: 'crash' as const, atMs: 500, forMs: 1_000, targets: [1, 2] }],
+      healedMs: 2_000,
+      clockOffsetsMs: [0, 0, 0, 0, 0],
+      syncMsMax: 1,
+      quality: { delayMs: 1, jitterMs: 0, loss: 0, duplicate: 0, straggle: 0, straggleMs: 0 },
+      keptBytesMax: 65_536,
+      stateSyncEveryBytes: 65_536,
+    }
+    const cluster = simulate({ seed: 3, faults: plan })
+    expect(cluster.nodes).toEqual([1, 2, 3, 4, 5])
+    await cluster.run(() => cluster.clock.sleep(3_000))
+    expect(cluster.lastEvents.join('\n')).toContain('crash')
+    await cluster.verify()
+  })
+
+  it('keeps virtual time: a day passes at once', async () => {
+    const cluster = simulate({ seed: 4, nodes: 1 })
+    const before = cluster.clock.now()
+    const fired: string[] = []
+    await cluster.run(
+      async () => {
+        cluster.clock.setTimer(10, () => fired.push('late'))
+        cluster.clock.setTimer(5, () => fired.push('early'))
+        const cancel = cluster.clock.setTimer(7, () => fired.push('never'))
+        cancel()
+        await cluster.clock.sleep(60_000)
+      },
+      { limitMs: 120_000 },
+    )
+    expect(fired).toEqual(['early', 'late'])
+    expect(cluster.clock.now() - before).toBeGreaterThanOrEqual(60_000)
+  })
+})
+
+describe('real time inside run', () => {
+  const waits: readonly (readonly [string, () => Promise<unknown>])[] = [
+    ['setTimeout', () => new Promise((resolve) => setTimeout(resolve, 1))],
+    ['setInterval', () => new Promise((resolve) => setInterval(resolve, 1))],
+    ['setImmediate', () => new Promise((resolve) => setImmediate(resolve))],
+    ['setTimeout of node:timers/promises', () => sleep(1)],
+    ['setTimeout', () => promisify(setTimeout)(1)],
+    ['AbortSignal.timeout', async () => AbortSignal.timeout(1)],
+    ['Atomics.wait', async () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)],
+  ]
+
+  it.each(waits)('%s throws an error that names cluster.clock', async (name, wait) => {
+    const cluster = simulate({ seed: 1, nodes: 1 })
+    const waiting = cluster.run(async () => {
+      await cluster.db.get('a')
+      await wait()
+    })
+    await expect(waiting).rejects.toThrow(RealTimeError)
+    await expect(waiting).rejects.toThrow(name)
+    await expect(waiting).rejects.toThrow('cluster.clock.sleep')
+  })
+
+  it('is left to others, and is back afterwards', async () => {
+    const cluster = simulate({ seed: 1, nodes: 1 })
+    const outside = new Promise((resolve) => setTimeout(resolve, 1))
+    const during = cluster.run(() => cluster.db.put('a', 1))
+    // Not started by the body, though while it runs.
+    await new Promise((resolve) => setImmediate(resolve))
+    await Promise.all([outside, during])
+    await sleep(1)
+    const { setTimeout: own } = globalThis
+    expect(own.name).toBe('setTimeout')
+  })
+
+  it('what waits for anything else ends with an error that names cluster.clock', async () => {
+    const cluster = simulate({ seed: 1, nodes: 1 })
+    await expect(cluster.run(() => new Promise(() => {}), { limitMs: 500 })).rejects.toThrow(
+      /has not ended within 500 ms of virtual time.*cluster\.clock/,
+    )
+    await expect(cluster.run(() => cluster.db.put('a', 1))).resolves.toBeDefined()
+  })
+
+  it('one run at a time', async () => {
+    const cluster = simulate({ seed: 1, nodes: 1 })
+    const first = cluster.run(() => cluster.db.put('a', 1))
+    await expect(cluster.run(() => cluster.db.put('a', 2))).rejects.toThrow('run is under way')
+    await first
+  })
+})
