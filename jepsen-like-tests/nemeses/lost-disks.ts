@@ -8,7 +8,7 @@ import { named } from './targets.js'
 import type { Battlefield, Nemesis } from './types.js'
 
 /** A second node must not lose anything before the first has it back. */
-const WHOLE_WITHIN_MS = 5_000
+const WHOLE_WITHIN_MS = 15_000
 const BACK_WITHIN_MS = 120_000
 
 /** Kills a node and does something to its data while every replica elsewhere is whole. null: they are not. */

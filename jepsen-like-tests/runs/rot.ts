@@ -138,13 +138,18 @@ export class RotRun {
   async #rotRunning(node: NodeProcess, how: string): Promise<RotResult> {
     const explained = await explanations(node)
     // A node that knows of damage may refuse, or die; what it answers has to be right.
-    const own = await checkOwn({ db: this.#db, ledger: this.#ledger }, node).catch(() => null)
+    const own = await checkOwn({ db: this.#db, ledger: this.#ledger }, node).catch(messageOf)
+    const answered = typeof own === 'string' ? null : own
     const died =
-      own !== null ? null : await eventually('it died', DIES_WITHIN_MS, async () => node.ended).catch(() => null)
-    const what = `${how}; ${died === null ? 'it lived' : `it died of ${died.signal ?? `exit ${died.code}`}`}`
+      answered === null ? await eventually('', DIES_WITHIN_MS, async () => node.ended).catch(() => null) : null
+    const end =
+      died === null
+        ? `it lived${answered === null ? ` and refused: ${own}` : ''}`
+        : `it died of ${died.signal ?? `exit ${died.code}`}`
+    const what = `${how}; ${end}`
     await node.end('SIGTERM')
     const result = await this.#comeBack({ kind: RUNNING, what, damaged: [node] })
-    const violations = (own ?? []).map((difference) => `${what}: replicas of the running node: ${difference}`)
+    const violations = (answered ?? []).map((difference) => `${what}: replicas of the running node: ${difference}`)
     if (died !== null && (await explanations(node)) === explained) {
       violations.push(`${what}: the start after it did not say what may have ended the one before`)
     }
