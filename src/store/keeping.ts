@@ -35,6 +35,7 @@ export interface KeepingParts {
   readonly logger: Logger
   readonly metrics?: Metrics
   readonly snapshotChunkBytes?: number
+  readonly historyKeptMs?: number
   now(): Version
   send(to: NodeId, message: PeerMessage): void
   touch(replica: Replica): void
@@ -129,7 +130,7 @@ export class Keeping {
     })
     const onDivergence = (replica: Replica, what: string) => lifecycle.quarantine(replica, what)
     this.digests = new Digests({ replicas, send, touch, onDivergence })
-    this.upkeep = this.#jobs(new Collector(state, replicas), new CollectionFloors(replicas, touch))
+    this.upkeep = this.#jobs(new Collector(state, replicas), new CollectionFloors(replicas, touch, parts.historyKeptMs))
   }
 
   #jobs(collector: Collector, floors: CollectionFloors): Upkeep {

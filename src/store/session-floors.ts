@@ -8,8 +8,8 @@ const COUNTS_EVERY_TICKS = 25
 /** A multiple of the other. */
 const AGES_EVERY_TICKS = 500
 const FLOOR_COMMAND_BYTES = 64
-/** A floor is moved only once it lets go of this much log time, so that it costs one small command now and then. */
-const SLACK_MS = limits.sessionKeptMs / 10
+/** A floor is moved only once it lets go of this part of what is kept, so that it costs one small command now and then. */
+const SLACK = 1 / 10
 /** Of the outcomes that a range may have, those that are left once it had too many. */
 const KEPT_OF_TOO_MANY = 0.75
 
@@ -22,18 +22,21 @@ export class SessionFloors {
   readonly #replicas: ReadonlyMap<RangeId, Replica>
   readonly #touch: (replica: Replica) => void
   readonly #outcomesMax: number
+  readonly #kept: number
   /** Their floor is on its way. */
   readonly #moving = new Set<Replica>()
 
-  /** `outcomesMax`: per range, default limits.sessionOutcomesMax. */
+  /** `outcomesMax`: per range, default limits.sessionOutcomesMax. `sessionKeptMs`: default limits.sessionKeptMs. */
   constructor(
     replicas: ReadonlyMap<RangeId, Replica>,
     touch: (replica: Replica) => void,
-    outcomesMax: number = limits.sessionOutcomesMax,
+    kept: { readonly outcomesMax?: number | undefined; readonly sessionKeptMs?: number | undefined } = {},
   ) {
+    const { outcomesMax = limits.sessionOutcomesMax, sessionKeptMs = limits.sessionKeptMs } = kept
     this.#replicas = replicas
     this.#touch = touch
     this.#outcomesMax = outcomesMax
+    this.#kept = sessionKeptMs * VERSION_TICKS_PER_MS
   }
 
   isDue(tick: number): boolean {
@@ -56,11 +59,11 @@ export class SessionFloors {
   }
 
   #byAge(now: Version): void {
-    const floor = (now - limits.sessionKeptMs * VERSION_TICKS_PER_MS) as Version
+    const floor = (now - this.#kept) as Version
     for (const replica of this.#replicas.values()) {
       if (!replica.leads || this.#moving.has(replica)) continue
       const oldest = replica.machine.sessions.oldest
-      if (oldest !== null && oldest < floor - SLACK_MS * VERSION_TICKS_PER_MS) this.#move(replica, floor)
+      if (oldest !== null && oldest < floor - this.#kept * SLACK) this.#move(replica, floor)
     }
   }
 

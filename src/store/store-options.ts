@@ -31,6 +31,10 @@ export interface StoreOptions {
   readonly stateSyncEveryBytes?: number
   /** Log kept for slow or dead replicas, over all ranges. Default limits.logKeptForSlowBytes. */
   readonly logKeptForSlowBytes?: number
+  /** Versions of a value that were replaced longer ago than this, in milliseconds, may be deleted. Default limits.historyKeptMs. */
+  readonly historyKeptMs?: number
+  /** A range remembers outcomes for this long, in milliseconds of log time. Default limits.sessionKeptMs. */
+  readonly sessionKeptMs?: number
   /** Size of a snapshot's pieces. Default limits.snapshotChunkBytes. */
   readonly snapshotChunkBytes?: number
   /** Called when a node is first heard of, or its addresses change. */

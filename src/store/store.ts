@@ -103,7 +103,7 @@ export class Store {
     })
     this.#ids = new IdPool(options.random, (request, count) => this.#duties.requestIds(this.#ids, request, count))
     this.#routes = new Routes({ replicas, index: this.#index, nodes: this.#nodes.byId })
-    this.#sessionFloors = new SessionFloors(replicas, touch)
+    this.#sessionFloors = new SessionFloors(replicas, touch, { sessionKeptMs: options.sessionKeptMs })
     this.#versionReads = new VersionReads({
       serve: (replica, read) => this.#requests.serve(replica, read),
       advance: (replica, to) => this.#advance(replica, to),

@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.js'
 import type { ClusterId, Key, NodeId, RangeId, StorageId, Term } from '../base/ids.js'
+import { limits } from '../base/limits.js'
 import type { Logger } from '../base/ports.js'
 import type { ClientCore } from '../client/core.js'
 import { HoldfastClient } from '../client/holdfast.js'
@@ -45,6 +46,9 @@ export interface SimClusterOptions {
   readonly keptBytesMax?: number
   /** A node syncs its state when it has logged this much. Default 256 KiB. */
   readonly stateSyncEveryBytes?: number
+  /** Replaced versions, and outcomes of requests, are kept this long, in milliseconds of log time. Default ten minutes each. */
+  readonly historyKeptMs?: number
+  readonly sessionKeptMs?: number
   /** Freeze everything that travels, so that changing it throws. Default false: it costs time. */
   readonly freeze?: boolean
   /** How many of the last events to keep as text. Default 0. */
@@ -390,6 +394,7 @@ export class SimCluster {
     const observer = this.#observer()
     const { syncMsMax = 1, clockOffsetsMs = [], keptBytesMax = KEPT_BYTES_MAX, logger } = this.#options
     const { stateSyncEveryBytes = STATE_SYNC_EVERY_BYTES } = this.#options
+    const { historyKeptMs = limits.historyKeptMs, sessionKeptMs = limits.sessionKeptMs } = this.#options
     return birth.nodes.map(
       (info, at) =>
         new SimNode({
@@ -404,6 +409,8 @@ export class SimCluster {
           clockOffsetMs: clockOffsetsMs[at] ?? 0,
           keptBytesMax,
           stateSyncEveryBytes,
+          historyKeptMs,
+          sessionKeptMs,
           ...(logger === undefined ? {} : { logger }),
         }),
     )

@@ -50,7 +50,12 @@ export function drawFaultPlan(random: SeededRandom, bounds: PlanBounds): FaultPl
     quality: drawQuality(random, 0.3),
     keptBytesMax: random.pick([0, 16, 64, 512]) * KiB,
     stateSyncEveryBytes: random.pick([64, 256, 1024]) * KiB,
+    ...drawKept(random.fork('kept')),
   }
+}
+
+function drawKept(random: SeededRandom): Pick<FaultPlan, 'historyKeptMs' | 'sessionKeptMs'> {
+  return { historyKeptMs: random.pick([2_000, 10_000, 600_000]), sessionKeptMs: random.pick([8_000, 20_000, 600_000]) }
 }
 
 function drawSwarm(random: SeededRandom, stretch: Stretch): Fault[] {

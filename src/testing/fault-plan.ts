@@ -81,6 +81,10 @@ export interface FaultPlan {
   readonly keptBytesMax: number
   /** A node syncs its state when it has logged this much. In bytes. */
   readonly stateSyncEveryBytes: number
+  /** Replaced versions are kept this long, in milliseconds of log time: little makes collection common. */
+  readonly historyKeptMs: number
+  /** Outcomes of requests are remembered this long, in milliseconds of log time. */
+  readonly sessionKeptMs: number
 }
 
 /** What a fault is counted as. */
@@ -110,7 +114,8 @@ export function describePlan(plan: FaultPlan): string {
   const { nodes, ranges, clients, thinkMsMax, faults, clockOffsetsMs, syncMsMax } = plan
   const size = `${nodes} nodes, ${ranges} data ranges, ${clients} clients that pause up to ${Math.round(thinkMsMax)} ms`
   const rest = `clocks off by ${clockOffsetsMs.join(', ')} ms, syncs up to ${syncMsMax} ms`
-  const kept = `log kept ${plan.keptBytesMax} bytes, state synced every ${plan.stateSyncEveryBytes}`
+  const log = `log kept ${plan.keptBytesMax} bytes, state synced every ${plan.stateSyncEveryBytes}`
+  const kept = `${log}, history kept ${plan.historyKeptMs} ms, sessions ${plan.sessionKeptMs} ms`
   return [
     ...faults.map((fault) => `  ${describeFault(fault)}`),
     `  ${plan.healedMs} healed; ${size}`,

@@ -8,9 +8,22 @@ export type Call = Untimed<Operation> & { readonly version?: Version }
 
 export type EndedCall = Operation & { readonly version?: Version }
 
+/** A read that saw all its keys at one moment; 'goes on': the moment of the view before, of the same client. */
+export type View = boolean | 'goes on'
+
 export interface HistoryObserver {
-  /** One call ended, of one or several keys. `isOneView`: a read that saw all of them at one moment. */
-  ended(calls: readonly EndedCall[], isOneView: boolean): void
+  /** One call ended, of one or several keys. */
+  ended(calls: readonly EndedCall[], isOneView: View): void
+  /** Any replica answered this, though the client had seen `seen`: it need not be the newest, but no older than that. */
+  followed(read: FollowedRead, seen: Version): void
+}
+
+export interface FollowedRead {
+  readonly client: number | string
+  readonly key: string
+  readonly result: string | null
+  /** Under which it was found; 0: nothing is there. */
+  readonly version: Version
 }
 
 /** What clients did, in the order in which they did it. */
@@ -40,8 +53,20 @@ export class History {
     return ++this.#moment
   }
 
-  /** One call ended now; it did `calls`, of one key each. `isOneView`: a read that saw all of them at one moment. */
-  ended(client: number, invoke: number, status: Operation['status'], calls: readonly Call[], isOneView = false): void {
+  /** Any replica answered a read of these. They are no part of the history: another order holds for them. */
+  followed(reads: readonly FollowedRead[], seen: Version): void {
+    this.#acknowledged++
+    for (const read of reads) this.#observer?.followed(read, seen)
+  }
+
+  /** One call ended now; it did `calls`, of one key each. */
+  ended(
+    client: number,
+    invoke: number,
+    status: Operation['status'],
+    calls: readonly Call[],
+    isOneView: View = false,
+  ): void {
     if (status === 'ok') this.#acknowledged++
     if (status === 'info') this.#unknown++
     const complete = this.moment()

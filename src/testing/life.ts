@@ -152,7 +152,8 @@ export class NodeLife {
   }
 
   #compose(log: NodeLog, birth: Birth, peers: PeerSessions): Store {
-    const { cluster, info, keptBytesMax, stateSyncEveryBytes, observer, logger = silentLogger } = this.#options
+    const { cluster, info, observer, logger = silentLogger } = this.#options
+    const { keptBytesMax, stateSyncEveryBytes, historyKeptMs, sessionKeptMs } = this.#options
     const { clock, fatal } = this.process
     const { disk, stateMarker: marker } = log.node
     const { db } = this.#node.disk
@@ -181,7 +182,7 @@ export class NodeLife {
         },
       },
       random: this.#random.fork('store'),
-      stateSyncEveryBytes,
+      ...{ stateSyncEveryBytes, historyKeptMs, sessionKeptMs },
       logKeptForSlowBytes: keptBytesMax,
       snapshotChunkBytes: SNAPSHOT_CHUNK_BYTES,
       onNode: (node) => peers.setPeer(node),

@@ -49,6 +49,9 @@ export interface SimNodeOptions {
   readonly keptBytesMax: number
   /** It syncs its state when it has logged this much. */
   readonly stateSyncEveryBytes: number
+  /** How long it keeps replaced versions, and outcomes of requests, in milliseconds of log time. */
+  readonly historyKeptMs: number
+  readonly sessionKeptMs: number
   readonly logger?: Logger
 }
 

@@ -82,6 +82,8 @@ const planSchema: z.ZodType<FaultPlan> = z.strictObject({
   quality,
   keptBytesMax: whole,
   stateSyncEveryBytes: whole,
+  historyKeptMs: ms,
+  sessionKeptMs: ms,
 })
 
 const fileSchema = z

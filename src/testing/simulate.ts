@@ -113,7 +113,9 @@ class Simulated implements SimulatedCluster {
     const plan = planOf(options)
     const { seed, keepEvents = 200 } = options
     const { nodes, quality, syncMsMax, clockOffsetsMs, keptBytesMax, stateSyncEveryBytes } = plan
-    const parts = { quality, syncMsMax, clockOffsetsMs, keptBytesMax, stateSyncEveryBytes }
+    const { historyKeptMs, sessionKeptMs } = plan
+    const kept = { keptBytesMax, historyKeptMs, sessionKeptMs }
+    const parts = { quality, syncMsMax, clockOffsetsMs, stateSyncEveryBytes, ...kept }
     this.#cluster = new SimCluster({ seed, nodes, keepEvents, ...parts })
     const { core, process } = this.#cluster.clientCore()
     this.db = new HoldfastClient(core, 'msgpack')

@@ -98,6 +98,8 @@ class Simulation {
       clockOffsetsMs: this.#plan.clockOffsetsMs,
       keptBytesMax: this.#plan.keptBytesMax,
       stateSyncEveryBytes: this.#plan.stateSyncEveryBytes,
+      historyKeptMs: this.#plan.historyKeptMs,
+      sessionKeptMs: this.#plan.sessionKeptMs,
       logger: this.#happenings,
       freeze: options.freeze ?? false,
       keepEvents: options.keepEvents ?? 0,

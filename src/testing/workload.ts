@@ -3,7 +3,7 @@ import type { Key, Version } from '../base/ids.js'
 import { KEYSPACES, splitStoredKey, storedKey } from '../base/keyspace.js'
 import type { ClientCore } from '../client/core.js'
 import { ConditionRefusal } from '../client/errors.js'
-import type { Row } from '../kv/requests.js'
+import type { Row, WeakRead } from '../kv/requests.js'
 import type { Condition, Write } from '../kv/types.js'
 import type { Call, History } from './history.js'
 import type { SimProcess } from './process.js'
@@ -16,6 +16,9 @@ export const REGISTERS = 16
 export function registerAt(at: number): string {
   return String(at).padStart(2, '0')
 }
+
+/** Of a reader that takes its time between two pages. */
+const LONG_PAUSE_MS_MAX = 800
 
 /** Names of registers, and of pairs that only batches write, both at once: `05` belongs to the pair `05/a`, `05/b`. */
 export interface Keys {
@@ -99,10 +102,12 @@ export class WorkloadClient {
     const name = this.#random.chance(0.4) ? registers[5]! : this.#random.pick(registers)
     const dice = this.#random.below(100)
     if (dice < 30) return this.#put(name, deadlineMs)
-    if (dice < 55) return void (await this.#get(this.#someNames(name), deadlineMs))
+    if (dice < 45) return void (await this.#get(this.#someNames(name), deadlineMs))
+    if (dice < 50) return void (await this.#get(this.#someNames(name), deadlineMs, { weak: { kind: 'leaderLease' } }))
+    if (dice < 55) return this.#follow(this.#someNames(name), deadlineMs)
     if (dice < 75) return this.#conditionalPut(name, deadlineMs)
     if (dice < 80) return this.#delete(name, deadlineMs)
-    if (dice < 85) return this.#scan(deadlineMs)
+    if (dice < 85) return this.#scan(deadlineMs, this.#random.chance(0.1) ? LONG_PAUSE_MS_MAX : 0)
     if (dice < 93) return this.#putPair(this.#random.pick(pairs), deadlineMs)
     return this.#getPair(this.#random.pick(pairs), deadlineMs)
   }
@@ -153,21 +158,32 @@ export class WorkloadClient {
     const value = this.#newValue()
     const names = [`${pair}/a`, `${pair}/b`]
     const writes = names.map((name) => putOf(name, value))
-    await this.#write(writes, [], deadlineMs, () => names.map((key) => ({ op: 'put', key, value })))
+    const [guard] = names as [string, string]
+    const known = this.#known.get(guard)
+    const conditions = known !== undefined && this.#random.chance(0.5) ? [this.#conditionOn(guard, known)] : []
+    await this.#write(writes, conditions, deadlineMs, (_, found) =>
+      found === undefined
+        ? names.map((key) => ({ op: 'put', key, value }))
+        : [{ op: 'get', key: guard, result: found }],
+    )
   }
 
   /** Both keys of a pair always lie in one range: one read of both never sees half a batch. */
   async #getPair(pair: string, deadlineMs: number): Promise<void> {
     const names = [`${pair}/a`, `${pair}/b`]
-    await this.#get(names, deadlineMs, true)
+    await this.#get(names, deadlineMs, { isOneView: true })
   }
 
   /** Returns what made it fail; null: it succeeded. */
-  async #get(names: readonly string[], deadlineMs: number, isOneView = false): Promise<unknown> {
+  async #get(
+    names: readonly string[],
+    deadlineMs: number,
+    { isOneView = false, weak }: { isOneView?: boolean; weak?: WeakRead } = {},
+  ): Promise<unknown> {
     const { core, history, id } = this.#options
     const invoke = history.moment()
     try {
-      const rows = await core.get(names.map(rawKey), { deadlineMs })
+      const rows = await core.get(names.map(rawKey), { deadlineMs, weak })
       const results = names.map((key, at) => readOf(key, rows[at] ?? null))
       history.ended(id, invoke, 'ok', results, isOneView)
       for (const [at, name] of names.entries()) this.#saw(name, rows[at] ?? null)
@@ -178,7 +194,24 @@ export class WorkloadClient {
     }
   }
 
-  async #scan(deadlineMs: number): Promise<void> {
+  /** Asks any replica for no less than this client has seen. */
+  async #follow(names: readonly string[], deadlineMs: number): Promise<void> {
+    const { core, history, id: client } = this.#options
+    const { seen } = core
+    try {
+      const rows = await core.get(names.map(rawKey), { deadlineMs, weak: { kind: 'follower' } })
+      const reads = names.map((key, at) => {
+        const row = rows[at] ?? null
+        return { client, key, result: textOf(row), version: row?.version ?? (0 as Version) }
+      })
+      history.followed(reads, seen)
+    } catch (error) {
+      this.#mustBeDefinite(error)
+    }
+  }
+
+  /** Pauses up to `pauseMsMax` between two pages, as a reader does that works on what it reads. */
+  async #scan(deadlineMs: number, pauseMsMax: number): Promise<void> {
     const { core, history, id, keys } = this.#options
     const bounds = [this.#random.pick(keys.registers), this.#random.pick(keys.registers)].sort()
     const reverse = this.#random.chance(0.3)
@@ -197,9 +230,10 @@ export class WorkloadClient {
           invoke,
           'ok',
           names.map((key) => readOf(key, rows.get(key) ?? null)),
-          true,
+          at === null ? true : 'goes on',
         )
         if (page.resume === null) return
+        if (pauseMsMax > 0) await this.#pause(this.#random.between(0, pauseMsMax))
         if (reverse) end = page.resume
         else start = page.resume
         at = page.at

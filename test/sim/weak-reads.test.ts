@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest'
 import type { NodeId, Version } from '../../src/base/ids.js'
 import { limits } from '../../src/base/limits.js'
 import type { GetRequest, WeakRead } from '../../src/kv/requests.js'
+import { LEASE_MS } from '../../src/store/lease.js'
 import { SimCluster } from '../../src/testing/cluster.js'
-import { Client, DATA, get } from '../store/requests.js'
+import { Client, DATA, get, put } from '../store/requests.js'
 
 const NOBODY = 0 as Version
 const ELECTION_MS = limits.electionTicksMax * limits.tickMs
@@ -60,11 +61,23 @@ class Scene {
 
   /** Cuts a node off from the other nodes; clients still reach it. */
   isolate(node: NodeId): void {
-    for (const other of this.cluster.nodes) {
-      if (other.id === node) continue
-      this.cluster.network.block(this.cluster.node(node).place, other.place)
-      this.cluster.network.block(other.place, this.cluster.node(node).place)
-    }
+    for (const { id } of this.cluster.nodes) if (id !== node) this.part(node, id)
+  }
+
+  part(one: NodeId, other: NodeId): void {
+    const [a, b] = [this.cluster.node(one).place, this.cluster.node(other).place]
+    this.cluster.network.block(a, b)
+    this.cluster.network.block(b, a)
+  }
+
+  /** Puts through a node that is about to lead, and waits for its word. */
+  async putAt(node: NodeId, value: string): Promise<void> {
+    const { raft } = this.cluster.node(node).store!.replica(DATA)!
+    await this.cluster.runWhile(() => !raft.isReadyToServe(), ELECTION_MS)
+    const request = put('a', value)
+    this.cluster.node(node).store!.submit([request], this.#client)
+    await this.cluster.runWhile(() => this.#client.said(request) === 'nothing', 1_000)
+    expect(this.#client.said(request)).toBe('written')
   }
 
   /** Puts through whom the rest elected, once they did. */
@@ -110,6 +123,51 @@ describe('a read under the leader lease', () => {
     const asked = scene.ask(old, LEASE)
     scene.cluster.resume(old)
     expect(await scene.answer(asked)).not.toBe('before')
+  })
+
+  it('counts from when a round left: answers that came while the leader was stopped extend nothing', async () => {
+    const scene = await Scene.open(16)
+    const { leader: old, cluster } = scene
+    const { raft } = cluster.node(old).store!.replica(DATA)!
+    expect(await cluster.runWhile(() => raft.readRounds.last === raft.readRounds.confirmed, 1_000)).toBe(true)
+    cluster.pause(old)
+    // Time for the answers, and for nothing that comes later.
+    await cluster.runFor(10)
+    scene.isolate(old)
+    await scene.putElsewhere('after', old)
+    cluster.resume(old)
+    await cluster.runFor(2)
+    expect(await scene.read(old, LEASE)).not.toBe('before')
+  })
+
+  it('is not answered by one that has just handed the lead on', async () => {
+    const scene = await Scene.open(17)
+    const { leader: old, cluster } = scene
+    const { raft, descriptor } = cluster.node(old).store!.replica(DATA)!
+    const { replica, node: next } = descriptor.replicas.find(({ node }) => node !== old)!
+    expect(raft.transferLead(replica)).toBe(true)
+    // The old leader says so to the next one, and hears nothing any more.
+    await cluster.runWhile(() => cluster.node(next).store!.replica(DATA)!.raft.role === 'follower', 1_000)
+    scene.isolate(old)
+    await scene.putAt(next, 'after')
+    expect(await scene.read(old, LEASE)).not.toBe('before')
+  })
+
+  it('lasts no longer for a voter that started again: it may have confirmed it, and votes for nobody yet', async () => {
+    const scene = await Scene.open(18)
+    const { leader: old, cluster } = scene
+    const [voter, rival] = scene.others as [NodeId, NodeId]
+    // The rival hears no leader and asks again and again; the voter alone confirms the lease.
+    scene.part(old, rival)
+    await cluster.runFor(2 * ELECTION_MS)
+    expect(scene.leader).toBe(old)
+    cluster.crash(voter)
+    cluster.restart(voter)
+    scene.part(old, voter)
+    const isElected = () => cluster.node(rival).store!.replica(DATA)!.leads
+    await cluster.runWhile(() => !isElected(), LEASE_MS)
+    if (isElected()) await scene.putAt(rival, 'after')
+    expect(await scene.read(old, LEASE)).not.toBe(isElected() ? 'before' : 'after')
   })
 
   it('goes by a round where the lease is doubted: after a jump of its own clock it is right all the same', async () => {

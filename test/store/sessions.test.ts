@@ -221,7 +221,7 @@ describe('what a range has let go of', () => {
     const bench = await Bench.open()
     const client = new Client()
     const replica = await bench.leads(DATA)
-    const floors = new SessionFloors(new Map([[DATA, replica]]), () => {}, 8)
+    const floors = new SessionFloors(new Map([[DATA, replica]]), () => {}, { outcomesMax: 8 })
     const tick = () => {
       floors.move(25, bench.store.now)
     }

@@ -300,6 +300,30 @@ describe('what clients were told', () => {
     expect(found.found).toEqual(['client 1 saw half a batch: a = x at version 2, b at version 1'])
   })
 
+  it('takes reads that go on at one moment for one view, also over other calls', () => {
+    const { found, checker } = checked(record('a', 2, 'x'), record('b', 1, 'o'), record('b', 2, 'x'))
+    const later = get('b', 'o', 1)
+    checker.ended([put('a', 'x', 2), put('b', 'x', 2)], false)
+    checker.ended([get('a', 'x', 2)], true)
+    checker.ended([later], false)
+    expect(found.found).toEqual([])
+    checker.ended([later], 'goes on')
+    expect(found.found).toEqual(['client 1 saw half a batch: a = x at version 2, b at version 1'])
+  })
+
+  it.each([
+    { seen: 1, version: 1, holds: true },
+    { seen: 1, version: 2, holds: true },
+    { seen: 2, version: 1, holds: false },
+    { seen: 3, version: 0, holds: true },
+    { seen: 3, version: 2, holds: false },
+  ])('asks of a follower what the client has seen: $seen, read at $version', ({ seen, version, holds }) => {
+    const { found, checker } = checked(record('a', 1, 'o'), record('a', 2, 'x'), record('a', 3, null))
+    const result = version === 0 ? null : version === 1 ? 'o' : 'x'
+    checker.followed({ client: 1, key: 'a', result, version: version as never }, seen as never)
+    expect(found.found).toHaveLength(holds ? 0 : 1)
+  })
+
   it('reports half a batch that is missing altogether, unless it was deleted since', () => {
     for (const deleted of [false, true]) {
       const gone = deleted ? [record('b', 3, null)] : []

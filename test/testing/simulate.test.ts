@@ -67,6 +67,8 @@ describe('a simulated cluster for users', () => {
       quality: { delayMs: 1, jitterMs: 0, loss: 0, duplicate: 0, straggle: 0, straggleMs: 0 },
       keptBytesMax: 65_536,
       stateSyncEveryBytes: 65_536,
+      historyKeptMs: 600_000,
+      sessionKeptMs: 600_000,
     }
     const cluster = simulate({ seed: 3, faults: plan })
     expect(cluster.nodes).toEqual([1, 2, 3, 4, 5])

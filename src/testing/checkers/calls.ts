@@ -1,5 +1,5 @@
 import type { Key, Version } from '../../base/ids.js'
-import type { EndedCall, HistoryObserver } from '../history.js'
+import type { EndedCall, FollowedRead, HistoryObserver, View } from '../history.js'
 import type { RecordsModel } from './records.js'
 import { VersionChecker } from './versions.js'
 import type { Violations } from './violations.js'
@@ -14,6 +14,8 @@ export class CallChecker implements HistoryObserver {
   readonly #batches = new Map<string, readonly string[]>()
   /** What may have been written, by key and value; 'fail': it was not. */
   readonly #writes = new Map<string, EndedCall['status']>()
+  /** Per client: what it saw in its last view, which the next call may go on with. */
+  readonly #views = new Map<number | string, readonly EndedCall[]>()
   /** Per key: deletes whose outcome is unknown, and versions of those that are known. */
   readonly #deletes = new Map<string, { unknown: number; readonly known: Set<Version> }>()
 
@@ -24,19 +26,40 @@ export class CallChecker implements HistoryObserver {
     this.#keyOf = keyOf
   }
 
-  ended(calls: readonly EndedCall[], isOneView: boolean): void {
+  ended(calls: readonly EndedCall[], isOneView: View): void {
     for (const call of calls) {
       const { version } = call
       if (version !== undefined && call.status === 'ok' && version > 0) this.#versions.saw({ ...call, version })
       if (call.op === 'get') this.#read(call)
       else this.#write(call, calls)
     }
-    if (isOneView) this.#view(calls)
+    const client = calls[0]?.client
+    if (isOneView === false || client === undefined) return
+    const view = isOneView === 'goes on' ? [...(this.#views.get(client) ?? []), ...calls] : calls
+    this.#views.set(client, view)
+    this.#view(view)
   }
 
-  #read(call: EndedCall & { op: 'get' }): void {
-    const { status, version, key, result, client } = call
-    if (status !== 'ok' || version === undefined || result === null) return
+  followed(call: FollowedRead, seen: Version): void {
+    this.#named(call)
+    let least = 0 as Version
+    for (const { version } of this.#records.recordsOf(this.#keyOf(call.key))) {
+      if (version <= seen && version > least) least = version
+    }
+    this.#violations.require(
+      least === 0 || this.#isAtLeast(call, least),
+      () =>
+        `client ${call.client} had seen version ${seen} and read ${call.key} = ${call.result} of version ${call.version} from a follower: version ${least} is there`,
+    )
+  }
+
+  #read({ status, version, key, result, client }: EndedCall & { op: 'get' }): void {
+    if (status === 'ok' && version !== undefined) this.#named({ key, result, client, version })
+  }
+
+  /** What was read is written there. */
+  #named({ version, key, result, client }: FollowedRead): void {
+    if (result === null) return
     const found = this.#textAt(key, version)
     this.#violations.require(
       found === result,
@@ -89,9 +112,9 @@ export class CallChecker implements HistoryObserver {
     }
   }
 
-  #isAtLeast({ key, version }: EndedCall, least: Version): boolean {
+  #isAtLeast({ key, version }: Pick<EndedCall, 'key' | 'version'>, least: Version): boolean {
     if (version !== undefined && version > 0) return version >= least
-    return this.#records.recordsOf(this.#keyOf(key)).some((record) => record.value === null && record.version > least)
+    return this.#records.recordsOf(this.#keyOf(key)).some((record) => record.value === null && record.version >= least)
   }
 
   /**
