@@ -33,7 +33,7 @@ await runCommand(
         about: 'bar: what the snapshot adds to the memory of either node',
       },
     },
-    secondsMax: ({ mib }) => 300 + mib,
+    secondsMax: ({ mib }) => 600 + 3 * mib,
   },
   async ({ mib, 'memory-mib': memoryMib }, scope) => {
     if (process.platform !== 'linux')

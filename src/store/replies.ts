@@ -16,6 +16,13 @@ export function failure(
   return { code, message, retryAfterMs: more.retryAfterMs ?? null, routes: more.routes ?? [], failed: [] }
 }
 
+/** How long a client waits after OVERLOADED before it tries again. */
+const RETRY_AFTER_MS = 20
+
+export function overloaded(message: string): ReplyError {
+  return failure('OVERLOADED', message, { retryAfterMs: RETRY_AFTER_MS })
+}
+
 export function failed(error: ReplyError): Settled {
   return { kind: 'failed', error }
 }

@@ -1,6 +1,6 @@
 import { assertNever } from '../base/assert.js'
 import { isJoint } from '../base/descriptor.js'
-import type { Key, RangeId, Version } from '../base/ids.js'
+import type { RangeId, Version } from '../base/ids.js'
 import { NO_VERSION } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import { maxVersion, versionAt } from '../base/version.js'
@@ -12,32 +12,24 @@ import type {
   ReplySink,
   Request,
   RoutesRequest,
-  Row,
   ScanRequest,
   SplitRequest,
   WeakRead,
   WriteRequest,
 } from '../kv/requests.js'
-import type { Stored } from '../kv/types.js'
-import { contains } from '../range/span.js'
 import type { StateStore } from '../storage/types.js'
-import { ColdReads } from './cold-reads.js'
 import type { IdPool } from './id-pool.js'
-import { whyStateless } from './lost-state.js'
+import { stateless } from './lost-state.js'
 import type { Outbox } from './outbox.js'
 import type { Proposal } from './proposals.js'
 import type { Queue } from './queues.js'
+import { ReadAnswers } from './read-answers.js'
 import type { PendingRead } from './reads.js'
 import type { Replica } from './replica.js'
-import { errorReply, failed, failure, outcomeReply, type Settled } from './replies.js'
+import { errorReply, failed, failure, outcomeReply, overloaded, type Settled } from './replies.js'
+import { commandBytes, isCurrent, keysOf, REQUEST_OVERHEAD_BYTES, readBytes } from './request-shape.js'
 import type { Routes } from './routes.js'
 import type { VersionReads } from './version-reads.js'
-
-/** How long a client waits after OVERLOADED before it tries again. */
-const RETRY_AFTER_MS = 20
-/** What a request costs beside its keys and values, in the bounds of queues. */
-const REQUEST_OVERHEAD_BYTES = 64
-const COLD_FULL = 'as many reads wait for the disk as may'
 
 export interface RequestParts {
   readonly replicas: ReadonlyMap<RangeId, Replica>
@@ -61,20 +53,20 @@ export interface RequestParts {
 /** Takes client requests in: checks them against the range as this node knows it, and queues them at the replica. */
 export class Requests {
   readonly #parts: RequestParts
-  readonly #cold: ColdReads
+  readonly #served: ReadAnswers
 
   constructor(parts: RequestParts) {
     this.#parts = parts
-    this.#cold = new ColdReads(parts.state, limits.messageBytesMax)
+    this.#served = new ReadAnswers(parts)
   }
 
   /** Reads that wait for the disk. */
   get coldReads(): number {
-    return this.#cold.waiting
+    return this.#served.waiting
   }
 
   get coldQueues(): readonly Queue[] {
-    return this.#cold.queues
+    return this.#served.queues
   }
 
   take(request: Request, sink: ReplySink): void {
@@ -126,18 +118,13 @@ export class Requests {
     const replica = this.#parts.replicas.get(request.range)
     if (replica !== undefined && isCurrent(replica, request)) {
       if (replica.hasState) return replica
-      this.refuse(request, sink, this.#stateless(replica))
+      this.refuse(request, sink, stateless(replica, this.#parts.routes))
       return null
     }
     const message = `range ${request.range} at generation ${request.generation} is not here for these keys`
     const routes = this.#parts.routes.forKeys(keysOf(request))
     this.refuse(request, sink, failure('RANGE_MOVED', message, { routes }))
     return null
-  }
-
-  #stateless(replica: Replica): ReplyError {
-    const routes = [this.#parts.routes.of(replica)]
-    return failure('NOT_LEADER', whyStateless(replica), { routes })
   }
 
   /** The replica that may execute the request, or null after a refusal. The same is checked again where it is executed. */
@@ -190,7 +177,7 @@ export class Requests {
   }
 
   #overloaded(request: RangeRequest, sink: ReplySink, message: string): void {
-    this.refuse(request, sink, failure('OVERLOADED', message, { retryAfterMs: RETRY_AFTER_MS }))
+    this.refuse(request, sink, overloaded(message))
   }
 
   #write(request: WriteRequest, sink: ReplySink): void {
@@ -294,91 +281,9 @@ export class Requests {
     )
   }
 
-  // ---- reads, once they are confirmed and applied ----
-
-  /** Answers a read whose index is applied. Span and generation are checked again: a split may have been applied meanwhile. */
-  serve(replica: Replica, { request, sink, expiresAt }: PendingRead): void {
-    if (expiresAt <= this.#parts.monotonicMs()) {
-      return this.refuse(request, sink, failure('DEADLINE', 'the deadline passed while the read waited'))
-    }
-    if (!replica.hasState) return this.refuse(request, sink, this.#stateless(replica))
-    if (!isCurrent(replica, request)) {
-      const routes = this.#parts.routes.forKeys(keysOf(request))
-      return this.refuse(request, sink, failure('RANGE_MOVED', 'the range was split', { routes }))
-    }
-    if (request.kind === 'get') this.#get(replica, request, sink)
-    else this.#scan(replica, request, sink)
-  }
-
-  #get(replica: Replica, request: GetRequest, sink: ReplySink): void {
-    const { state, outbox } = this.#parts
-    const version = replica.clock
-    const rows: (Row | null)[] = new Array(request.keys.length).fill(null)
-    const missing: number[] = []
-    request.keys.forEach((key, at) => {
-      const known = state.peek({ storage: replica.storageOf(key), key })
-      if (known === undefined) missing.push(at)
-      else rows[at] = toRow(key, known)
-    })
-    if (missing.length === 0) return outbox.reply(sink, { kind: 'rows', id: request.id, version, rows })
-    const lookups = missing.map((at) => ({
-      storage: replica.storageOf(request.keys[at]!),
-      key: request.keys[at]!,
-      upTo: version,
-    }))
-    const isTaken = this.#cold.fetch(lookups, (found) => {
-      if (found === 'damaged') return this.#damaged(replica, request, sink)
-      if (found === 'too large') {
-        const message = 'the values are larger together than a message holds: ask for fewer keys at once'
-        this.refuse(request, sink, failure('TOO_LARGE', message))
-        return this.#parts.touch(replica)
-      }
-      missing.forEach((at, place) => {
-        rows[at] = toRow(request.keys[at]!, found[place] ?? null)
-      })
-      outbox.reply(sink, { kind: 'rows', id: request.id, version, rows })
-      this.#parts.touch(replica)
-    })
-    if (!isTaken) this.#overloaded(request, sink, COLD_FULL)
-  }
-
-  /** Never served; the replica is seeded anew, and another may lead by the time the client tries again. */
-  #damaged(replica: Replica, request: RangeRequest, sink: ReplySink): void {
-    this.refuse(request, sink, failure('UNAVAILABLE', `range ${replica.range} found its state damaged on this node`))
-    this.#parts.touch(replica)
-  }
-
-  /** A scan's pages after the first name the version of the first: the range has applied it, and records are written once. */
-  #scan(replica: Replica, request: ScanRequest, sink: ReplySink): void {
-    const at = request.at ?? replica.clock
-    if (at > replica.clock) {
-      return this.refuse(
-        request,
-        sink,
-        failure('INVALID_ARGUMENT', `version ${at} is above ${replica.clock}, the newest of range ${replica.range}`),
-      )
-    }
-    const { collectionFloor } = replica.machine.bookkeeping
-    if (at < collectionFloor) {
-      const message = `version ${at} lies below ${collectionFloor}: what it would show may have been deleted`
-      return this.refuse(request, sink, failure('BELOW_FLOOR', message))
-    }
-    const { start, end, reverse, keysOnly } = request
-    const page = {
-      storage: replica.storageOf(start),
-      span: { start, end },
-      at,
-      reverse,
-      keysOnly,
-      limit: Math.min(request.limit, limits.scanRowsMax),
-      bytesMax: Math.min(request.bytesMax, limits.scanBytesMax),
-    }
-    const isTaken = this.#cold.scan(page, (rows, more) => {
-      if (rows === null) return this.#damaged(replica, request, sink)
-      this.#parts.outbox.reply(sink, { kind: 'page', id: request.id, version: at, rows, more })
-      this.#parts.touch(replica)
-    })
-    if (!isTaken) this.#overloaded(request, sink, COLD_FULL)
+  /** Answers a read whose index is applied. */
+  serve(replica: Replica, read: PendingRead): void {
+    this.#served.serve(replica, read)
   }
 
   refuseReads(reads: readonly PendingRead[], replica: Replica): void {
@@ -388,51 +293,4 @@ export class Requests {
     })
     for (const { request, sink } of reads) this.refuse(request, sink, error)
   }
-}
-
-function keysOf(request: RangeRequest): readonly Key[] {
-  switch (request.kind) {
-    case 'get':
-      return request.keys
-    case 'scan':
-      return [request.start]
-    case 'write':
-      return [...request.conditions, ...request.writes].map((each) => each.key)
-    case 'split':
-      return [request.at]
-    default:
-      return assertNever(request)
-  }
-}
-
-/** Whether the range is the one the client meant. A scan stays within one range: the SDK cuts it at the borders. */
-function isCurrent(replica: Replica, request: RangeRequest): boolean {
-  const { generation, span } = replica.descriptor
-  if (request.generation !== generation) return false
-  if (request.kind === 'scan' && !endsWithin(request.end, span.end)) return false
-  return keysOf(request).every((key) => contains(span, key))
-}
-
-function endsWithin(end: Key | null, limit: Key | null): boolean {
-  return limit === null || (end !== null && end <= limit)
-}
-
-function toRow(key: Key, stored: Stored | null): Row | null {
-  if (stored === null || stored.value === null) return null
-  return { key, version: stored.version, codec: stored.codec, value: stored.value }
-}
-
-function readBytes(request: GetRequest | ScanRequest): number {
-  if (request.kind === 'scan') return REQUEST_OVERHEAD_BYTES + request.start.length + (request.end?.length ?? 0)
-  let bytes = REQUEST_OVERHEAD_BYTES
-  for (const key of request.keys) bytes += key.length
-  return bytes
-}
-
-function commandBytes(request: WriteRequest): number {
-  let bytes = REQUEST_OVERHEAD_BYTES
-  for (const condition of request.conditions)
-    bytes += condition.key.length + (condition.kind === 'value' ? condition.value.length : 0)
-  for (const write of request.writes) bytes += write.key.length + (write.kind === 'put' ? write.value.length : 0)
-  return bytes
 }
