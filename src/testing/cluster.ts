@@ -10,7 +10,7 @@ import { encodeBatch } from '../storage/state/encode-batch.js'
 import { birthOf } from './birth.js'
 import { CallChecker } from './checkers/calls.js'
 import { ClusterCheckers } from './checkers/cluster.js'
-import { checkStored } from './checkers/stored.js'
+import { checkAllStored, checkMoment, checkRest } from './checkers/moments.js'
 import { SimClients } from './clients.js'
 import type { SimListener } from './connector.js'
 import { deepFreeze } from './freeze.js'
@@ -22,7 +22,7 @@ import type { SimProcess } from './process.js'
 import { SeededRandom } from './random.js'
 import { Scheduler } from './scheduler.js'
 import { Trace } from './trace.js'
-import { descriptorsOf, lackOf, unrestOf } from './wholeness.js'
+import { lackOf, unrestOf } from './wholeness.js'
 
 /** A connection on which nothing moves for this long is given up by both ends. */
 const SILENCE_MS = 3_000
@@ -352,39 +352,19 @@ export class SimCluster {
 
   /** Checks what holds at any moment and needs all nodes at once. */
   checkNow(): void {
-    for (const node of this.#nodes) {
-      const store = node.store
-      if (store === null || !node.serves) continue
-      this.#checkers.spansOf(
-        node.id,
-        // Where there is no state, the descriptor is of the past.
-        [...store.replicas].filter((replica) => replica.hasState).map((replica) => replica.descriptor),
-      )
-      this.#checkers.queues.saw(node.id, store.queues())
-    }
-    this.#checkers.durability.look()
+    checkMoment(this.#checkers, this.#nodes)
   }
 
   /** Checks what holds when all is healed and quiet: all replicas of a range agree, and the ranges partition the keys. */
   checkQuiet(): void {
-    this.checkNow()
-    this.#checkers.partition([...descriptorsOf(this.#nodes).values()])
+    checkRest(this.#checkers, this.#nodes)
   }
 
   /** Checks, when all is quiet, what each replica has stored: reads all of it, which takes a little time. */
   async checkStored(): Promise<void> {
-    let open = 0
-    for (const { place, store, state } of this.#nodes) {
-      for (const replica of store?.replicas ?? []) {
-        if (state === null || !replica.hasState) continue
-        open++
-        const ended = () => void open--
-        const { violations, records: model } = this.#checkers
-        checkStored(place, { replica, state }, { model, violations }, ended)
-      }
-    }
-    const ended = await this.runWhile(() => open > 0, 10_000)
-    if (!ended && this.violations.length === 0) this.report(`${open} replicas could not be read in 10 s`)
+    const unread = checkAllStored(this.#checkers, this.#nodes)
+    const ended = await this.runWhile(() => unread() > 0, 10_000)
+    if (!ended && this.violations.length === 0) this.report(`${unread()} replicas could not be read in 10 s`)
   }
 
   // ---- composition ----

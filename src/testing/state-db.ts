@@ -21,7 +21,7 @@ interface Unsynced {
   readonly puts: readonly DbPut[]
   readonly removed: readonly string[]
   /** What was there before, in the order of change. */
-  undo: { readonly key: string; readonly before: DbPut | null }[]
+  undo: { readonly key: string; readonly before: DbPut | null; readonly wasRotten: boolean }[]
 }
 
 /**
@@ -238,9 +238,10 @@ export class MemoryStateDb implements StateDb {
     this.#end()
     const unsynced = [...this.#unsynced, ...this.#begun]
     for (const { undo } of this.#unsynced.toReversed()) {
-      for (const { key, before } of undo.toReversed()) {
+      for (const { key, before, wasRotten } of undo.toReversed()) {
         if (before === null) this.#records.remove(key)
         else this.#records.put(key, before)
+        if (wasRotten) this.#rotten.add(key)
       }
     }
     this.#unsynced = []
@@ -264,15 +265,16 @@ export class MemoryStateDb implements StateDb {
     for (const put of batch.puts) {
       const key = stringOf(put.key)
       const before = this.#records.put(key, put)
-      batch.undo.push({ key, before })
-      if (before !== null && !this.#rotten.delete(key) && !this.isAltered) {
+      const wasRotten = this.#rotten.delete(key)
+      batch.undo.push({ key, before, wasRotten })
+      if (before !== null && !wasRotten && !this.isAltered) {
         assert(sameBytes(before.value, put.value), 'a record was written twice with two contents', key)
       }
     }
     for (const key of batch.removed) {
       const before = this.#records.remove(key)
-      this.#rotten.delete(key)
-      if (before !== null) batch.undo.push({ key, before })
+      const wasRotten = this.#rotten.delete(key)
+      if (before !== null) batch.undo.push({ key, before, wasRotten })
     }
   }
 

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { StorageId } from '../../src/base/ids.js'
 import { openStateDb } from '../../src/storage/leveldb/open.js'
 import type { DbPut, StateDb } from '../../src/storage/types.js'
+import { SeededRandom } from '../../src/testing/random.js'
 import { MemoryStateDb } from '../../src/testing/state-db.js'
 import { Steps, seededRandom } from './steps.js'
 
@@ -256,5 +257,22 @@ describe('power loss in the simulated database', () => {
     db.batch([put('a', 'x')], () => {})
     db.batch([put('a', 'y')], () => {})
     expect(() => steps.runAll()).toThrow(/two contents/)
+  })
+
+  test('a rotten record whose replacement is lost in a crash is rotten still, and may be replaced again', () => {
+    const steps = new Steps()
+    const db = new MemoryStateDb({ schedule: steps.schedule, random: { next: () => 0.9 } })
+    db.batch([put('a', 'x')], () => {})
+    steps.runAll()
+    db.sync(() => {})
+    steps.runAll()
+    expect(db.rot(new SeededRandom(1))).toBe(true)
+    for (const isLost of [true, false]) {
+      db.batch([put('a', 'x')], () => {})
+      steps.runAll()
+      expect(db.isRotten).toBe(false)
+      if (isLost) db.crash()
+      expect(db.isRotten).toBe(isLost)
+    }
   })
 })
