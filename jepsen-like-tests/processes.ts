@@ -68,6 +68,8 @@ export interface NodePlace {
   readonly listen: string
   readonly peerListen: string
   readonly http: string
+  /** What clients dial, where that is not `listen`. */
+  readonly advertise?: string
   /** What other nodes dial, where that is not `peerListen`. */
   readonly peerAdvertise?: string
   /** Words before its command line, as in `nsenter …`. They must become the node by exec, so that its process id is theirs. */

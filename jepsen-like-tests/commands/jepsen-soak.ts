@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { runCommand } from '../command.js'
 import { allNemeses } from '../nemeses/index.js'
+import type { Nemesis } from '../nemeses/types.js'
 import { inOwnNetwork, makeNetwork } from '../network/index.js'
 import { pick, seeded, shuffled } from '../random.js'
 import { soakBars } from '../runner/mixes.js'
@@ -33,14 +34,15 @@ await runCommand(
     const results: RunResult[] = []
     for (let at = 0; performance.now() < untilMs; at++) {
       const random = seeded(seed + at)
+      const nodes = pick(random, [3, 3, 5])
       const others = workloads.filter((workload) => workload !== register)
       const chosen = [register, ...shuffled(random, others).slice(0, pick(random, OTHERS))]
       const options = {
         name: `${at + 1}:${chosen.map(({ name }) => name).join('+')}`,
         workloads: chosen,
-        nemeses: shuffled(random, allNemeses()).slice(0, pick(random, NEMESES)),
+        nemeses: shuffled(random, fitting(nodes)).slice(0, pick(random, NEMESES)),
         seed: seed + at,
-        nodes: pick(random, [3, 3, 5]),
+        nodes,
         out: join(folder, String(at + 1)),
         bars: soakBars,
         makeNetwork,
@@ -53,3 +55,7 @@ await runCommand(
     return results.flatMap(({ findings, name }) => findings.map(({ what }) => `${name}: ${what}`))
   },
 )
+
+function fitting(nodes: number): Nemesis[] {
+  return allNemeses().filter(({ nodesMin = 3 }) => nodesMin <= nodes)
+}

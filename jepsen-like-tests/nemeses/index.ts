@@ -1,7 +1,7 @@
 import { clockNemeses } from './clocks.js'
 import { diskNemeses } from './disks.js'
 import { fsyncNemeses } from './fsync-errors.js'
-import { loss } from './loss.js'
+import { delay, loss } from './loss.js'
 import { lossNemeses } from './lost-disks.js'
 import { partitionNemeses } from './partitions.js'
 import { powerNemeses } from './power.js'
@@ -18,6 +18,7 @@ export function allNemeses(): Nemesis[] {
     slowNode,
     ...partitionNemeses,
     loss,
+    delay,
     replies(),
     ...clockNemeses(),
     ...powerNemeses,

@@ -62,6 +62,8 @@ export interface Nemesis {
   readonly family: Family
   /** Nodes that end by themselves while it strikes are part of the fault (a supervisor starts them again in `heal`). Default: false. */
   readonly endsNodes?: boolean
+  /** It can be done only where single packets can be touched, or only where proxies stand between nodes. Default: both will do. */
+  readonly medium?: 'packets' | 'proxies'
   /** Nodes that it needs. Default: 3. */
   readonly nodesMin?: number
   /** Why it can't be done on this machine, in this network; null: it can. Asked before the cluster is started. */

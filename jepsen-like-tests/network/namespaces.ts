@@ -4,7 +4,7 @@ import { readlink } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import type { Scope } from '../command.js'
 import { eventually, type NodePlace } from '../processes.js'
-import type { Block, Host, Network, Trouble } from './types.js'
+import type { Block, Host, Network, NetworkOptions, Trouble } from './types.js'
 
 const run = promisify(execFile)
 
@@ -45,7 +45,7 @@ export class NamespaceNetwork implements Network {
   readonly kind = 'a network namespace for each node'
   readonly noBlocks = null
   readonly noLoss = null
-  readonly noDelay = 'this kernel delays no packets'
+  readonly noDelay = 'packets can be lost here, not delayed (no netem)'
   /** A process that does nothing but keep a node's namespace, by node. It ends with its standard input: with this process. */
   readonly #keepers: readonly ChildProcess[]
 
@@ -53,8 +53,7 @@ export class NamespaceNetwork implements Network {
     this.#keepers = keepers
   }
 
-  static async make(scope: Scope, nodes: number): Promise<NamespaceNetwork> {
-    await run('ip', ['link', 'set', 'lo', 'up'])
+  static async make({ scope, nodes }: NetworkOptions): Promise<NamespaceNetwork> {
     await run('ip', ['link', 'add', 'hub', 'type', 'bridge'])
     scope.defer('the bridge', () => run('ip', ['link', 'del', 'hub']))
     await run('ip', ['addr', 'add', `${CLIENTS}/24`, 'dev', 'hub'])
@@ -73,6 +72,8 @@ export class NamespaceNetwork implements Network {
       wrapper: ['nsenter', `--net=/proc/${this.#keepers[number - 1]!.pid}/ns/net`],
     }
   }
+
+  attach(): void {}
 
   /** Each host loses at its input what must not reach it. */
   async impose({ blocks, lossPercent }: Trouble): Promise<void> {

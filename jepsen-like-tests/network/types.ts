@@ -1,4 +1,5 @@
-import type { NodePlace } from '../processes.js'
+import type { Scope } from '../command.js'
+import type { NodePlace, NodeProcess } from '../processes.js'
 
 /** A node by its number, from 1, or everybody who is a client. */
 export type Host = number | 'clients'
@@ -14,12 +15,20 @@ export interface Trouble {
   readonly blocks: readonly Block[]
   /** Of a hundred packets at every node. */
   readonly lossPercent: number
-  /** Every byte on its way to a node or back waits this long, and up to `jitterMs` longer. */
+  /** What is on its way to a node or back waits this long, and up to `jitterMs` longer. */
   readonly delayMs: number
   readonly jitterMs: number
 }
 
 export const calm: Trouble = { blocks: [], lossPercent: 0, delayMs: 0, jitterMs: 0 }
+
+export interface NetworkOptions {
+  /** What it is made of is taken down with it. */
+  readonly scope: Scope
+  readonly nodes: number
+  /** The only source of chance. From 0 to 1, without 1. */
+  readonly random: () => number
+}
 
 /** How the nodes of a cluster are connected with each other and with clients, and how that can be disturbed. */
 export interface Network {
@@ -33,5 +42,7 @@ export interface Network {
   readonly noDelay: string | null
   /** Where a node is to live: its addresses, and what its command line begins with. */
   place(number: number): NodePlace
+  /** Who lives there, once that is known. */
+  attach(nodes: readonly NodeProcess[]): void
   impose(trouble: Trouble): Promise<void>
 }

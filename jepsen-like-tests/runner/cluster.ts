@@ -26,8 +26,8 @@ export async function startPrepared(options: PreparedOptions): Promise<ProcessCl
   for (let number = 1; number <= options.nodes; number++) {
     const place = network.place(number)
     const dataFolder = join(data, `node-${number}`)
-    const { listen } = place
-    plans.push({ ...place, number, dataFolder, takenBy: null, advertise: listen, env: {}, flags: ['--insecure'] })
+    const advertise = place.advertise ?? place.listen
+    plans.push({ ...place, number, dataFolder, takenBy: null, advertise, env: {}, flags: ['--insecure'] })
   }
   for (const nemesis of nemeses) await nemesis.prepare?.({ scope, directory: data, nodes: plans, random })
   const peers = plans.map(({ peerAdvertise, peerListen }) => peerAdvertise ?? peerListen)
@@ -46,6 +46,7 @@ export async function startPrepared(options: PreparedOptions): Promise<ProcessCl
     ),
   )
   scope.defer('processes', () => cluster.stop())
+  network.attach(cluster.nodes)
   await cluster.begin(options.splitAt)
   return cluster
 }

@@ -11,7 +11,7 @@ export interface Mix {
 export const ciMixes: readonly Mix[] = [
   { workload: 'register,set', nemesis: 'kill,powercut,torn,split', nodes: 3 },
   { workload: 'register,append', nemesis: 'pause,slow-node,transfer', nodes: 3 },
-  { workload: 'register,counter', nemesis: 'replies,kill-leader,clock', nodes: 3 },
+  { workload: 'register,counter', nemesis: 'replies,delay,kill-leader,clock', nodes: 3 },
   { workload: 'register,scan', nemesis: 'partition,loss', nodes: 3 },
   {
     workload: 'register,batch',

@@ -4,7 +4,7 @@ import { lackOfHistory } from '../../src/testing/index.js'
 import { messageOf, Scope } from '../command.js'
 import { HistoryLog } from '../history.js'
 import type { Battlefield, Nemesis } from '../nemeses/types.js'
-import type { Network } from '../network/types.js'
+import type { Network, NetworkOptions } from '../network/types.js'
 import { eventually, type ProcessCluster } from '../processes.js'
 import { pick, seeded } from '../random.js'
 import { differingDigests, wholeAgain } from '../whole.js'
@@ -38,7 +38,7 @@ export interface RunOptions {
   /** A folder for what the run leaves. */
   readonly out: string
   readonly bars: Bars
-  readonly makeNetwork: (scope: Scope, nodes: number) => Promise<Network>
+  readonly makeNetwork: (options: NetworkOptions, nemeses: readonly Nemesis[]) => Promise<Network>
 }
 
 /** A nemesis that was asked for and can't be done here. */
@@ -91,7 +91,9 @@ class Run {
     const { name, out, workloads } = this.#options
     const beginMs = performance.now()
     await mkdir(out, { recursive: true })
-    const network = await this.#options.makeNetwork(this.#scope, this.#options.nodes)
+    const { makeNetwork, nodes } = this.#options
+    const made = { scope: this.#scope, nodes, random: seeded(this.#options.seed + 2) }
+    const network = await makeNetwork(made, this.#options.nemeses)
     const nemeses = await this.#usable(network)
     const { cluster, field } = await this.#begin(network, nemeses)
     const running = await this.#startClients(cluster)

@@ -2,7 +2,7 @@ import type { HistoryLog } from '../history.js'
 import type { Battlefield, Family, Nemesis } from '../nemeses/types.js'
 import { between, pick } from '../random.js'
 
-const FAULT_MS = { from: 1_500, to: 5_000 }
+const FAULT_MS = { from: 1_000, to: 3_500 }
 const CALM_MS = { from: 200, to: 1_500 }
 /** How often a second nemesis of another family joins in. */
 const SECOND_SHARE = 0.3
