@@ -1,12 +1,9 @@
-import { assert } from '../base/assert.js'
-import type { ClusterId, Key, NodeId, RangeId, StorageId, Term } from '../base/ids.js'
+import type { ClusterId, Key, NodeId, RangeId, Term } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import type { Logger } from '../base/ports.js'
 import type { ClientCore } from '../client/core.js'
 import { HoldfastClient } from '../client/holdfast.js'
 import type { Holdfast } from '../client/types.js'
-import type { StateRecord } from '../kv/types.js'
-import { encodeBatch } from '../storage/state/encode-batch.js'
 import { birthOf } from './birth.js'
 import { CallChecker } from './checkers/calls.js'
 import { ClusterCheckers } from './checkers/cluster.js'
@@ -191,17 +188,9 @@ export class SimCluster {
     this.#checkers.wiped(node.id)
   }
 
-  /**
-   * Puts a record that no entry wrote into the state of a replica, with all its checksums right. Its node must be down, and have
-   * checkpointed what the record hides: replay would bring that into the cache.
-   */
-  alterState(id: number, range: RangeId, what: { readonly storage: StorageId; readonly record: StateRecord }): void {
-    const node = this.node(id)
-    assert(!node.isUp, 'the state of a node that runs is altered', id)
-    this.trace.event(this.scheduler.nowMs, node.place, 'alter')
-    this.#checkers.applied.altered(node.id, range)
-    node.disk.db.isAltered = true
-    node.disk.db.batch(encodeBatch({ records: [what], journals: [] }, null).puts, () => {})
+  /** A test is about to alter the state of a replica of a node that is down: see `putUnwritten`. */
+  alters(id: number, range: RangeId): void {
+    this.#checkers.applied.altered(this.node(id).id, range)
   }
 
   /** Does for a node that is down what `holdfast node rejoin` does, and starts it: as itself, without the replicas it had. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { RangeId, Version } from '../../src/base/ids.js'
 import { SimCluster } from '../../src/testing/cluster.js'
+import { putUnwritten } from '../../src/testing/put-unwritten.js'
 import { rawKey } from '../../src/testing/workload.js'
 
 const DATA = 2 as RangeId
@@ -54,7 +55,7 @@ describe('a replica that wrote something else than the others', () => {
       codec: 'utf8',
       value: Buffer.from('evil'),
     } as const
-    cluster.alterState(victim, DATA, { storage, record: other })
+    putUnwritten(cluster, { node: victim, range: DATA, storage }, other)
     await cluster.runFor(100)
     cluster.restart(victim)
     await cluster.runWhile(() => !cluster.isQuiet, 10_000)
