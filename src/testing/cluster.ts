@@ -10,6 +10,7 @@ import { ClusterCheckers } from './checkers/cluster.js'
 import { checkAllStored, checkMoment, checkRest } from './checkers/moments.js'
 import { SimClients } from './clients.js'
 import type { SimListener } from './connector.js'
+import type { DiskCopy } from './disk.js'
 import { deepFreeze } from './freeze.js'
 import { calmLink, type LinkQuality, SimNetwork } from './network.js'
 import { type NodeObserver, SimNode } from './node.js'
@@ -18,6 +19,7 @@ import { Phases } from './phases.js'
 import type { SimProcess } from './process.js'
 import { SeededRandom } from './random.js'
 import { Scheduler } from './scheduler.js'
+import type { StateGuard } from './state-db.js'
 import { Trace } from './trace.js'
 import { lackOf, unrestOf } from './wholeness.js'
 
@@ -46,6 +48,8 @@ export interface SimClusterOptions {
   /** Replaced versions, and outcomes of requests, are kept this long, in milliseconds of log time. Default ten minutes each. */
   readonly historyKeptMs?: number
   readonly sessionKeptMs?: number
+  /** What stands between LevelDB's habits and the store and is to be missing, to see that it is missed. Default none. */
+  readonly stateWithout?: readonly StateGuard[]
   /** Freeze everything that travels, so that changing it throws. Default false: it costs time. */
   readonly freeze?: boolean
   /** How many of the last events to keep as text. Default 0. */
@@ -191,6 +195,15 @@ export class SimCluster {
   /** A test is about to alter the state of a replica of a node that is down: see `putUnwritten`. */
   alters(id: number, range: RangeId): void {
     this.#checkers.applied.altered(this.node(id).id, range)
+  }
+
+  /** Crashes a node, if it runs, and puts an older copy of its disk in. */
+  rollBack(id: number, copy: DiskCopy): void {
+    this.crash(id)
+    const node = this.node(id)
+    this.trace.event(this.scheduler.nowMs, node.place, 'roll back')
+    node.disk.putBack(copy)
+    this.#checkers.wiped(node.id)
   }
 
   /** Does for a node that is down what `holdfast node rejoin` does, and starts it: as itself, without the replicas it had. */
@@ -380,6 +393,7 @@ export class SimCluster {
           stateSyncEveryBytes,
           historyKeptMs,
           sessionKeptMs,
+          stateWithout: this.#options.stateWithout ?? [],
           ...(logger === undefined ? {} : { logger }),
         }),
     )

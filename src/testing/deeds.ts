@@ -1,4 +1,4 @@
-import type { Deed, Target } from './fault-plan.js'
+import type { Deed, PartitionShape, Target } from './fault-plan.js'
 import type { LinkQuality } from './network.js'
 import type { SeededRandom } from './random.js'
 import { REGISTERS, registerAt } from './workload.js'
@@ -21,6 +21,8 @@ export interface FaultGroup {
 
 const COMMON = 0.75
 const RARE = 0.4
+/** Two clocks may run a fifth apart before a lease is worth nothing: each is off by less than a tenth. */
+const RATE_MAX = 0.09
 
 /** All faults there are. */
 export const groups: readonly FaultGroup[] = [
@@ -30,6 +32,24 @@ export const groups: readonly FaultGroup[] = [
     faults: { crash: (draw) => ({ kind: 'crash', targets: [drawTarget(draw)] }) },
   },
   { chance: RARE, faults: { 'crash of many': (draw) => ({ kind: 'crash', targets: drawMany(draw) }) } },
+  {
+    chance: RARE,
+    faults: {
+      kill: (draw) => ({ kind: 'kill', targets: draw.random.chance(0.7) ? [drawTarget(draw)] : drawMany(draw) }),
+      off: (draw) => ({ kind: 'off', target: drawTarget(draw) }),
+    },
+  },
+  {
+    chance: COMMON,
+    faults: {
+      'crash after': (draw) => ({
+        kind: 'crash after',
+        target: drawTarget(draw),
+        operations: 1 + draw.random.below(30),
+      }),
+      'torn tail': (draw) => ({ kind: 'torn tail', target: drawTarget(draw) }),
+    },
+  },
   {
     chance: COMMON,
     faults: {
@@ -44,10 +64,44 @@ export const groups: readonly FaultGroup[] = [
       'partition peers': (draw) => ({ kind: 'partition', shape: 'peers', targets: [drawTarget(draw)] }),
       'partition deaf': (draw) => ({ kind: 'partition', shape: 'deaf', targets: [drawTarget(draw)] }),
       'partition mute': (draw) => ({ kind: 'partition', shape: 'mute', targets: [drawTarget(draw)] }),
+      'partition clients': (draw) => ({ kind: 'partition', shape: 'clients', targets: [drawTarget(draw)] }),
+      'partition halves': (draw) => ({ kind: 'partition', shape: 'halves', targets: drawMinority(draw) }),
+      'partition partial': (draw) => ({ kind: 'partition', shape: drawPartial(draw), targets: [drawTarget(draw)] }),
+      'partition flapping': drawFlapping,
       'partition pair': (draw) => ({ kind: 'partition', shape: 'pair', targets: [drawTarget(draw)] }),
     },
   },
-  { chance: COMMON, faults: { links: ({ random }) => ({ kind: 'links', quality: drawQuality(random, 1) }) } },
+  {
+    chance: COMMON,
+    faults: {
+      links: ({ random }) => ({ kind: 'links', quality: drawQuality(random, 1) }),
+      link: (draw) => ({
+        kind: 'link',
+        target: drawTarget(draw),
+        way: drawWay(draw),
+        quality: drawQuality(draw.random, 2),
+      }),
+      clog: (draw) => ({ kind: 'clog', target: drawTarget(draw), way: drawWay(draw) }),
+    },
+  },
+  {
+    chance: RARE,
+    faults: {
+      'slow reader': (draw) => ({
+        kind: 'slow reader',
+        target: draw.random.chance(0.3) ? 'clients' : drawTarget(draw),
+        everyMs: draw.random.pick([1, 5, 20]),
+      }),
+    },
+  },
+  {
+    chance: RARE,
+    faults: {
+      'connections reset': (draw) => ({ kind: 'connections', how: 'reset', target: drawTarget(draw) }),
+      'connections half open': (draw) => ({ kind: 'connections', how: 'half open', target: drawTarget(draw) }),
+    },
+    isMomentary: true,
+  },
   {
     chance: RARE,
     faults: {
@@ -56,6 +110,9 @@ export const groups: readonly FaultGroup[] = [
       'entry rotten': (draw) => ({ kind: 'harm', harm: 'entry rotten', target: drawTarget(draw) }),
       'log rotten': (draw) => ({ kind: 'harm', harm: 'log rotten', target: drawTarget(draw) }),
       'record rotten': (draw) => ({ kind: 'harm', harm: 'record rotten', target: drawTarget(draw) }),
+      'record hidden': (draw) => ({ kind: 'harm', harm: 'record hidden', target: drawTarget(draw) }),
+      'snapshot rotten': (draw) => ({ kind: 'harm', harm: 'snapshot rotten', target: drawNode(draw) }),
+      'rolled back': (draw) => ({ kind: 'harm', harm: 'rolled back', target: drawTarget(draw) }),
     },
   },
   {
@@ -63,13 +120,24 @@ export const groups: readonly FaultGroup[] = [
     faults: {
       full: (draw) => ({ kind: 'full', target: drawTarget(draw) }),
       hang: (draw) => ({ kind: 'hang', target: drawTarget(draw) }),
+      fsync: (draw) => ({ kind: 'fsync', target: drawTarget(draw) }),
+    },
+  },
+  { chance: RARE, faults: { 'logs swapped': (draw) => ({ kind: 'logs swapped', target: drawTarget(draw) }) } },
+  {
+    chance: RARE,
+    faults: {
+      slow: (draw) => ({ kind: 'slow', target: drawTarget(draw), factor: draw.random.pick([5, 50, 300]) }),
     },
   },
   { chance: RARE, faults: { transfer: () => ({ kind: 'transfer', target: 'leader' }) }, isMomentary: true },
   { chance: RARE, faults: { drain: (draw) => ({ kind: 'drain', target: drawTarget(draw) }) } },
   {
     chance: RARE,
-    faults: { clock: (draw) => ({ kind: 'clock', target: drawTarget(draw), byMs: drawJump(draw.random) }) },
+    faults: {
+      clock: (draw) => ({ kind: 'clock', target: drawTarget(draw), byMs: drawJump(draw.random) }),
+      drift: (draw) => ({ kind: 'drift', target: drawTarget(draw), rate: draw.random.between(-RATE_MAX, RATE_MAX) }),
+    },
   },
   { chance: RARE, faults: { split: drawSplit }, isMomentary: true },
 ]
@@ -103,8 +171,33 @@ export function drawQuality(random: SeededRandom, badness: number): LinkQuality 
   }
 }
 
-function drawTarget({ random, nodes }: DeedDraw): Target {
-  return random.chance(0.6) ? 'leader' : 1 + random.below(nodes)
+function drawTarget(draw: DeedDraw): Target {
+  return draw.random.chance(0.6) ? 'leader' : drawNode(draw)
+}
+
+function drawNode({ random, nodes }: DeedDraw): number {
+  return 1 + random.below(nodes)
+}
+
+/** One less than half. */
+function drawMinority(draw: DeedDraw): Target[] {
+  const first = drawNode(draw)
+  return Array.from({ length: (draw.nodes - 1) >> 1 }, (_, at) => 1 + ((first - 1 + at) % draw.nodes))
+}
+
+/** Of less than four nodes each is beside all others. */
+function drawPartial({ random, nodes }: DeedDraw): PartitionShape {
+  return nodes > 3 && random.chance(0.5) ? 'ring' : 'bridge'
+}
+
+function drawFlapping(draw: DeedDraw): Deed {
+  const { random } = draw
+  const shape = random.pick(['isolate', 'peers', 'deaf', 'mute', 'pair'] as const)
+  return { kind: 'partition', shape, targets: [drawTarget(draw)], flapMs: Math.round(random.between(20, 700)) }
+}
+
+function drawWay({ random }: DeedDraw): 'in' | 'out' {
+  return random.chance(0.5) ? 'in' : 'out'
 }
 
 /** A majority, or all. */

@@ -2,13 +2,14 @@ import { MemoryFiles } from './files.js'
 import type { SimProcess } from './process.js'
 import type { SeededRandom } from './random.js'
 import type { Scheduler } from './scheduler.js'
-import { MemoryStateDb } from './state-db.js'
+import { MemoryStateDb, type StateGuard } from './state-db.js'
 
 export interface SimDiskOptions {
   readonly scheduler: Scheduler
   readonly random: SeededRandom
   /** Added to what each operation takes, at random up to this; milliseconds. */
   readonly syncMsMax: number
+  readonly stateWithout: readonly StateGuard[]
 }
 
 /** What a disk held at some time. */
@@ -46,6 +47,9 @@ export class SimDisk {
     return this.#unanswered !== null
   }
 
+  /** At the next crash the first part is kept of what is being written to the log. */
+  tearsNext = false
+
   /** Whose operations it answers from now on. Null: somebody's who works on the disk of a node that is down. */
   serve(process: SimProcess | null): void {
     this.#process = process
@@ -54,8 +58,9 @@ export class SimDisk {
   /** Power goes: what was not synced is lost, in part or whole. */
   crash(): void {
     this.#end()
-    this.#files.crash()
+    this.#files.crash({ torn: this.tearsNext })
     this.#db.crash()
+    this.tearsNext = false
   }
 
   /** The process goes, and the system writes on: all that was given to it is kept. */
@@ -68,9 +73,20 @@ export class SimDisk {
   #end(): void {
     this.#process = null
     this.#unanswered = null
+    this.#mendSyncs()
+  }
+
+  #mendSyncs(): void {
     this.#operationsLeft = null
     this.#files.syncFailure = null
     this.#db.syncFailure = null
+  }
+
+  /** Nothing is wrong with it any more: what it held back it answers now. */
+  heal(): void {
+    this.#mendSyncs()
+    this.isFull = false
+    this.release()
   }
 
   /** It takes what it is given and answers nothing more, until `release` or a crash. */
@@ -139,7 +155,8 @@ export class SimDisk {
 
   /** The state store is made of callbacks alone. */
   #newDb(): MemoryStateDb {
-    const options = { schedule: this.#schedule(false), random: this.#options.random.fork('state') }
+    const { random, stateWithout: without } = this.#options
+    const options = { schedule: this.#schedule(false), random: random.fork('state'), without }
     return new MemoryStateDb({ ...options, latencyMs: 0.1, syncLatencyMs: 5 })
   }
 

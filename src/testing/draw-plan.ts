@@ -4,17 +4,19 @@ import type { Fault, FaultPlan } from './fault-plan.js'
 import type { SeededRandom } from './random.js'
 
 const KiB = 1024
+/** Chance that a run has five nodes: it takes twice the time. */
+const FIVE = 0.1
 /** By then an election that a crash set off has mostly ended. */
 const ELECTION_MS = 1_500
 
 export interface PlanBounds {
-  /** Default 3. */
+  /** Default: drawn, mostly 3, at times 5. */
   readonly nodes?: number
   /** Data ranges at the beginning. Default 3. */
   readonly ranges?: number
   /** Default 4. */
   readonly clients?: number
-  /** Longest pause of a client between two calls. Default: drawn from 50 to 150. */
+  /** Longest pause of a client between two calls. Default: drawn from 40 to 110. */
   readonly thinkMsMax?: number
   /** Faults strike from `fromMs` on; the last one has ended by `untilMs`. */
   readonly fromMs: number
@@ -34,7 +36,8 @@ interface Stretch {
  * testing, Groce et al. 2012). Others are meant for a phase that is brought about for them, so that all meet all phases.
  */
 export function drawFaultPlan(random: SeededRandom, bounds: PlanBounds): FaultPlan {
-  const { nodes = 3, ranges = 3, clients = 4, fromMs, untilMs, turn } = bounds
+  const { ranges = 3, clients = 4, fromMs, untilMs, turn } = bounds
+  const nodes = bounds.nodes ?? (random.fork('nodes').chance(FIVE) ? 5 : 3)
   const stretch = { nodes, fromMs, untilMs }
   const directed = turn === undefined ? [] : drawDirected(random.fork('directed'), { ...stretch, turn })
   const faults = [...drawSwarm(random.fork('swarm'), stretch), ...directed]
@@ -42,7 +45,7 @@ export function drawFaultPlan(random: SeededRandom, bounds: PlanBounds): FaultPl
     nodes,
     ranges,
     clients,
-    thinkMsMax: bounds.thinkMsMax ?? random.fork('think').between(50, 150),
+    thinkMsMax: bounds.thinkMsMax ?? random.fork('think').between(40, 110),
     faults: faults.sort((a, b) => a.atMs - b.atMs),
     healedMs: untilMs,
     clockOffsetsMs: Array.from({ length: nodes }, () => Math.floor(random.between(-400, 401))),

@@ -6,9 +6,27 @@ export type Target = number | 'leader'
 
 /**
  * 'wiped': an empty disk. 'state lost': no state database. 'entry rotten': a flipped bit in the payload of an entry in the log.
- * 'log rotten': one anywhere in the log. 'record rotten': one in a record of the state database.
+ * 'log rotten': one anywhere in the log. 'record rotten': one in a record of the state database. 'record hidden': one in an index of
+ * it, so that a record is not found. 'snapshot rotten': one in what a running node has taken in of a snapshot. 'rolled back': the
+ * disk as it was before its last start.
  */
-export type Harm = 'wiped' | 'state lost' | 'entry rotten' | 'log rotten' | 'record rotten'
+export type Harm =
+  | 'wiped'
+  | 'state lost'
+  | 'entry rotten'
+  | 'log rotten'
+  | 'record rotten'
+  | 'record hidden'
+  | 'snapshot rotten'
+  | 'rolled back'
+
+/**
+ * 'isolate': the target from all other nodes and from clients. 'peers': only from the other nodes; 'clients': only from those. 'deaf':
+ * the target hears no other node; 'mute': no other node hears it. 'pair': the target and the node after it from each other. 'halves':
+ * the targets from all other nodes. 'bridge': the others in two halves from each other, the target hears all. 'ring': each node hears
+ * the two beside it.
+ */
+export type PartitionShape = 'isolate' | 'peers' | 'clients' | 'deaf' | 'mute' | 'pair' | 'halves' | 'bridge' | 'ring'
 
 /** When a fault strikes. Times are virtual milliseconds from the start of the run. */
 export interface When {
@@ -25,19 +43,25 @@ export interface When {
 export type Deed =
   /** The process ends like kill -9 and power loss in one: unsynced writes are lost. It starts again after `forMs`. */
   | { readonly kind: 'crash'; readonly targets: readonly Target[] }
+  /** The process ends like kill -9 alone: the system writes what it was given. */
+  | { readonly kind: 'kill'; readonly targets: readonly Target[] }
+  /** A crash in which nobody is left to close the node's connections: the others find out by its silence. */
+  | { readonly kind: 'off'; readonly target: Target }
+  /** A crash in place of the answer to the `operations`th disk operation from now. */
+  | { readonly kind: 'crash after'; readonly target: Target; readonly operations: number }
+  /** A crash while the log is written: of what is under way the first part is kept. It waits, until it would have ended, for a write. */
+  | { readonly kind: 'torn tail'; readonly target: Target }
   /**
    * The process stands still and then goes on, as after SIGSTOP and SIGCONT; `suspended`: as a virtual machine does, its monotonic
    * clock standing still with it.
    */
   | { readonly kind: 'pause'; readonly targets: readonly Target[]; readonly suspended: boolean }
-  /**
-   * 'isolate': the target from all other nodes and from clients. 'peers': only from the other nodes. 'deaf': the target
-   * hears no other node; 'mute': no other node hears it. 'pair': the target and the node after it from each other.
-   */
+  /** `flapMs`: it comes and goes this often. Default: it stays. */
   | {
       readonly kind: 'partition'
-      readonly shape: 'isolate' | 'peers' | 'deaf' | 'mute' | 'pair'
+      readonly shape: PartitionShape
       readonly targets: readonly Target[]
+      readonly flapMs?: number
     }
   /**
    * A crash, and harm to what the disk holds before the next start. It waits, until it would have ended, for all replicas to be
@@ -46,12 +70,28 @@ export type Deed =
   | { readonly kind: 'harm'; readonly harm: Harm; readonly target: Target }
   /** 'full': the disk has no room for more. 'hang': it takes what it is given and answers nothing. */
   | { readonly kind: 'full' | 'hang'; readonly target: Target }
+  /** Syncs fail: the process must end itself, and what was not synced is gone as soon as the power is. */
+  | { readonly kind: 'fsync'; readonly target: Target }
+  /** The node and the one after it have each other's log for a while, and must refuse to start. */
+  | { readonly kind: 'logs swapped'; readonly target: Target }
+  /** Every turn begins `factor` times later. */
+  | { readonly kind: 'slow'; readonly target: Target; readonly factor: number }
   /** The node is asked to hand on the lead of every range that it leads, and lives on. */
   | { readonly kind: 'transfer'; readonly target: Target }
   /** An orderly restart: the node hands on its leads, stops, and starts again after `forMs`. */
   | { readonly kind: 'drain'; readonly target: Target }
   /** The node's wall clock is set `byMs` forward, and back after `forMs`. */
   | { readonly kind: 'clock'; readonly target: Target; readonly byMs: number }
+  /** Both clocks of the node run faster by this part, or slower (below 0); afterwards the wall clock is right again. */
+  | { readonly kind: 'drift'; readonly target: Target; readonly rate: number }
+  /** The link from the target to the node after it ('out'), or back ('in'), behaves like this for a while. */
+  | { readonly kind: 'link'; readonly target: Target; readonly way: 'in' | 'out'; readonly quality: LinkQuality }
+  /** All that the target sends ('out'), or is sent ('in'), is held, and comes when it is over. */
+  | { readonly kind: 'clog'; readonly target: Target; readonly way: 'in' | 'out' }
+  /** 'reset': all connections to and from the target break. 'half open': the target forgets those to it, and nobody is told. */
+  | { readonly kind: 'connections'; readonly target: Target; readonly how: 'reset' | 'half open' }
+  /** The target takes one frame every `everyMs` milliseconds. */
+  | { readonly kind: 'slow reader'; readonly target: Target | 'clients'; readonly everyMs: number }
   /** All links behave like this for a while. */
   | { readonly kind: 'links'; readonly quality: LinkQuality }
   /** Some client asks for a split at this key of the workload. It takes effect if it succeeds. */
@@ -95,16 +135,13 @@ export function nameOf(fault: Deed): string {
     case 'pause':
       return fault.suspended ? 'suspend' : 'pause'
     case 'partition':
-      return `partition ${fault.shape}`
+      if (fault.flapMs !== undefined) return 'partition flapping'
+      return `partition ${fault.shape === 'bridge' || fault.shape === 'ring' ? 'partial' : fault.shape}`
     case 'harm':
       return fault.harm
-    case 'full':
-    case 'hang':
-    case 'transfer':
-    case 'drain':
-    case 'clock':
-    case 'links':
-    case 'split':
+    case 'connections':
+      return `connections ${fault.how}`
+    default:
       return fault.kind
   }
 }
@@ -132,15 +169,34 @@ export function describeFault(fault: Fault): string {
 function detailsOf(fault: Deed): string {
   switch (fault.kind) {
     case 'crash':
+    case 'kill':
     case 'pause':
-    case 'partition':
       return fault.targets.join(' ')
+    case 'partition':
+      return `${fault.targets.join(' ')}${fault.flapMs === undefined ? '' : `, ${fault.shape} every ${fault.flapMs} ms`}`
     case 'harm':
     case 'full':
     case 'hang':
+    case 'fsync':
+    case 'off':
+    case 'torn tail':
+    case 'logs swapped':
+    case 'connections':
     case 'transfer':
     case 'drain':
       return String(fault.target)
+    case 'crash after':
+      return `${fault.target} ${fault.operations} disk operations`
+    case 'slow':
+      return `${fault.target} by ${fault.factor}`
+    case 'drift':
+      return `${fault.target} by ${fault.rate}`
+    case 'link':
+      return `${fault.way} of ${fault.target} ${describeQuality(fault.quality)}`
+    case 'clog':
+      return `${fault.way} of ${fault.target}`
+    case 'slow reader':
+      return `${fault.target} every ${fault.everyMs} ms`
     case 'clock':
       return `${fault.target} by ${fault.byMs} ms`
     case 'links':

@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.js'
-import type { Random } from '../base/ports.js'
+import { type Random, randomBelow } from '../base/ports.js'
 import type { Files, LogFile } from '../storage/types.js'
 
 const SECTOR_BYTES = 512
@@ -78,15 +78,21 @@ export class MemoryFiles implements Files {
     }
   }
 
-  /** The power fails: of what was not synced, a random part of the 512-byte sectors is kept. */
-  crash(): void {
+  /** A log file is being written, or was and is not synced. */
+  get isWriting(): boolean {
+    for (const { unsynced } of this.#inodes.values()) if (unsynced.length > 0) return true
+    return false
+  }
+
+  /** The power fails: of what was not synced, a random part of the 512-byte sectors is kept; `torn`: the first so many of each file. */
+  crash({ torn = false } = {}): void {
     this.kill()
-    const keep = this.#pickSectors()
+    const pick = torn ? null : this.#pickSectors()
     this.#inodes = new Map(this.#durable)
     for (const inode of this.#inodes.values()) {
-      for (const [sector, before] of sectorsOf(inode.unsynced)) {
-        if (!keep()) restore(inode, sector, before)
-      }
+      const sectors = sectorsOf(inode.unsynced)
+      const keep = pick ?? firstOf(randomBelow(this.#options.random, sectors.size + 1))
+      for (const [sector, before] of sectors) if (!keep()) restore(inode, sector, before)
       for (const [sector, before] of inode.lost) restore(inode, sector, before)
       inode.unsynced = []
       inode.lost.clear()
@@ -299,6 +305,12 @@ class MemoryLogFile implements LogFile {
 
 function sectorsIn(bytes: number): number {
   return Math.ceil(bytes / SECTOR_BYTES)
+}
+
+/** True so many times. */
+function firstOf(count: number): () => boolean {
+  let asked = 0
+  return () => asked++ < count
 }
 
 /** The file's last sector may be cut short. */

@@ -16,6 +16,7 @@ import type { Place } from './network.js'
 import type { Packet, PeerWire } from './peer-sessions.js'
 import type { SeededRandom } from './random.js'
 import type { Scheduler } from './scheduler.js'
+import type { StateGuard } from './state-db.js'
 
 /** Who hears what a node does. All calls come from inside the node's turn. */
 export interface NodeObserver {
@@ -52,6 +53,8 @@ export interface SimNodeOptions {
   /** How long it keeps replaced versions, and outcomes of requests, in milliseconds of log time. */
   readonly historyKeptMs: number
   readonly sessionKeptMs: number
+  /** Of the simulated state database. */
+  readonly stateWithout: readonly StateGuard[]
   readonly logger?: Logger
 }
 
@@ -73,8 +76,8 @@ export class SimNode {
     this.id = options.info.node
     this.place = `node ${this.id}`
     this.#random = options.random.fork(this.place)
-    const { scheduler, syncMsMax } = options
-    this.disk = new SimDisk({ scheduler, random: this.#random, syncMsMax })
+    const { scheduler, syncMsMax, stateWithout } = options
+    this.disk = new SimDisk({ scheduler, random: this.#random, syncMsMax, stateWithout })
   }
 
   get info(): NodeInfo {
@@ -150,6 +153,27 @@ export class SimNode {
     process.wallOffsetMs += byMs
     return () => {
       process.wallOffsetMs -= byMs
+    }
+  }
+
+  /** Its turns begin so many times later; a process started later is quick again. Returns how to make this one quick. */
+  slowDown(factor: number): () => void {
+    const process = this.#life?.process
+    if (process === undefined) return () => {}
+    process.slowness = factor
+    return () => {
+      process.slowness = 1
+    }
+  }
+
+  /** Its clocks run faster by this part. Returns how to set them right: the monotonic one keeps what it gained. */
+  drift(rate: number): () => void {
+    const process = this.#life?.process
+    if (process === undefined) return () => {}
+    process.rate = rate
+    return () => {
+      process.rate = 0
+      process.correctWallClock()
     }
   }
 

@@ -23,6 +23,7 @@ const node = count
 const target = z.union([node, z.literal('leader')], { error: "expected a node's number or 'leader'" })
 const targets = z.array(target).min(1)
 
+const way = z.enum(['in', 'out'])
 const quality = z.strictObject({
   delayMs: ms,
   jitterMs: ms,
@@ -42,21 +43,48 @@ const when = {
 /** A kind of fault that has no schema does not compile. */
 const kinds = {
   crash: z.strictObject({ kind: z.literal('crash'), ...when, targets }),
+  kill: z.strictObject({ kind: z.literal('kill'), ...when, targets }),
+  off: z.strictObject({ kind: z.literal('off'), ...when, target }),
+  'crash after': z.strictObject({ kind: z.literal('crash after'), ...when, target, operations: count }),
+  'torn tail': z.strictObject({ kind: z.literal('torn tail'), ...when, target }),
   pause: z.strictObject({ kind: z.literal('pause'), ...when, targets, suspended: z.boolean() }),
   partition: z.strictObject({
     kind: z.literal('partition'),
     ...when,
-    shape: z.enum(['isolate', 'peers', 'deaf', 'mute', 'pair']),
+    shape: z.enum(['isolate', 'peers', 'clients', 'deaf', 'mute', 'pair', 'halves', 'bridge', 'ring']),
     targets,
+    flapMs: ms.min(1).exactOptional(),
   }),
   harm: z.strictObject({
     kind: z.literal('harm'),
     ...when,
-    harm: z.enum(['wiped', 'state lost', 'entry rotten', 'log rotten', 'record rotten']),
+    harm: z.enum([
+      'wiped',
+      'state lost',
+      'entry rotten',
+      'log rotten',
+      'record rotten',
+      'record hidden',
+      'snapshot rotten',
+      'rolled back',
+    ]),
     target,
   }),
   full: z.strictObject({ kind: z.literal('full'), ...when, target }),
   hang: z.strictObject({ kind: z.literal('hang'), ...when, target }),
+  fsync: z.strictObject({ kind: z.literal('fsync'), ...when, target }),
+  'logs swapped': z.strictObject({ kind: z.literal('logs swapped'), ...when, target }),
+  slow: z.strictObject({ kind: z.literal('slow'), ...when, target, factor: z.number().min(1) }),
+  drift: z.strictObject({ kind: z.literal('drift'), ...when, target, rate: z.number().gt(-1) }),
+  link: z.strictObject({ kind: z.literal('link'), ...when, target, way, quality }),
+  clog: z.strictObject({ kind: z.literal('clog'), ...when, target, way }),
+  connections: z.strictObject({ kind: z.literal('connections'), ...when, target, how: z.enum(['reset', 'half open']) }),
+  'slow reader': z.strictObject({
+    kind: z.literal('slow reader'),
+    ...when,
+    target: z.union([target, z.literal('clients')]),
+    everyMs: ms,
+  }),
   transfer: z.strictObject({ kind: z.literal('transfer'), ...when, target }),
   drain: z.strictObject({ kind: z.literal('drain'), ...when, target }),
   clock: z.strictObject({ kind: z.literal('clock'), ...when, target, byMs: z.number() }),
@@ -103,7 +131,7 @@ const fileSchema = z
 
 function targetsOf(fault: Fault): readonly Target[] {
   if ('targets' in fault) return fault.targets
-  return 'target' in fault ? [fault.target] : []
+  return 'target' in fault && fault.target !== 'clients' ? [fault.target] : []
 }
 
 /** The run as the text of a file. */

@@ -18,6 +18,8 @@ export class SimProcess {
   readonly fatal: Fatal
   /** Added to the wall clock; the monotonic one never notices. */
   wallOffsetMs = 0
+  /** What it defers comes this many times later. */
+  slowness = 1
   readonly #scheduler: Scheduler
   readonly #deferMs: number
   readonly #onFatal: (reason: string) => void
@@ -27,6 +29,11 @@ export class SimProcess {
   #suspendedSinceMs: number | null = null
   /** What the monotonic clock has missed. */
   #suspendedMs = 0
+  /** Both clocks run faster by this part since then; before that they have gained so much. */
+  #rate = 0
+  #rateSinceMs = 0
+  #gainedMs = 0
+  #correctedMs = 0
 
   /**
    * `settles`: its timers are waited for by promise-based code (clients).
@@ -57,6 +64,23 @@ export class SimProcess {
 
   get isPaused(): boolean {
     return this.#waiting !== null
+  }
+
+  /** Both clocks run faster by this part from now on. What they gained until now they keep. */
+  set rate(rate: number) {
+    this.#gainedMs = this.#gainMs
+    this.#rateSinceMs = this.#scheduler.nowMs
+    this.#rate = rate
+  }
+
+  /** The wall clock forgets what it gained by its rate. */
+  correctWallClock(): void {
+    this.wallOffsetMs -= this.#gainMs - this.#correctedMs
+    this.#correctedMs = this.#gainMs
+  }
+
+  get #gainMs(): number {
+    return this.#gainedMs + (this.#scheduler.nowMs - this.#rateSinceMs) * this.#rate
   }
 
   /** Runs `action` inside the process: now, when it is resumed, or never. */
@@ -98,11 +122,11 @@ export class SimProcess {
   #makeClock(settles: boolean): Clock {
     const scheduler = this.#scheduler
     return {
-      wallMs: () => EPOCH_MS + Math.floor(scheduler.nowMs + this.wallOffsetMs),
-      monotonicMs: () => scheduler.nowMs - this.#suspendedMs,
-      setTimer: (delayMs, action) => this.#cancellable(Math.max(0, delayMs), action, settles),
+      wallMs: () => EPOCH_MS + Math.floor(scheduler.nowMs + this.#gainMs + this.wallOffsetMs),
+      monotonicMs: () => scheduler.nowMs + this.#gainMs - this.#suspendedMs,
+      setTimer: (delayMs, action) => this.#cancellable(Math.max(0, delayMs) / (1 + this.#rate), action, settles),
       defer: (action) => {
-        scheduler.schedule(this.#deferMs, () => this.enter(action), settles)
+        scheduler.schedule(this.#deferMs * this.slowness, () => this.enter(action), settles)
       },
     }
   }

@@ -36,7 +36,7 @@ export interface VirtualClock {
 }
 
 /** What a fault may be that is called for: as in a plan, without its time. */
-export type Injected = Exclude<Deed, { readonly kind: 'split' }>
+export type Injected = Exclude<Deed, { readonly kind: 'split' | 'crash after' }>
 
 export interface SimulatedCluster {
   /** The SDK's interface, of one client process. Its calls go on only inside `run`. */

@@ -1,5 +1,5 @@
 import type { CallChecker } from './checkers/calls.js'
-import { SimCluster } from './cluster.js'
+import { SimCluster, type SimClusterOptions } from './cluster.js'
 import type { CoverageTable } from './coverage.js'
 import { drawFaultPlan } from './draw-plan.js'
 import { FaultInjector } from './fault-injector.js'
@@ -18,6 +18,8 @@ export interface SimulationOptions {
   readonly thinkMsMax?: number
   /** Instead of the plan drawn from the seed; the seed draws what the plan leaves open. */
   readonly plan?: FaultPlan
+  /** As of SimClusterOptions. */
+  readonly stateWithout?: SimClusterOptions['stateWithout']
   /** Freeze everything that travels. Default false. */
   readonly freeze?: boolean
   /** How many of the last events to return. Default 0. */
@@ -101,6 +103,7 @@ class Simulation {
       historyKeptMs: this.#plan.historyKeptMs,
       sessionKeptMs: this.#plan.sessionKeptMs,
       logger: this.#happenings,
+      stateWithout: options.stateWithout ?? [],
       freeze: options.freeze ?? false,
       keepEvents: options.keepEvents ?? 0,
     })

@@ -4,8 +4,25 @@ import type { Random } from '../base/ports.js'
 import type { DbPut, ScrubStatus, StateDamage, StateDb, StateVerdict } from '../storage/types.js'
 import type { SeededRandom } from './random.js'
 import { SortedRecords } from './sorted-records.js'
+import { bothDamages, damageAt, isOf, JOURNAL, storageOf } from './state-damage.js'
 
 export type Schedule = (latencyMs: number, action: () => void) => void
+
+/** Damage to it while it is used is found by then, if not before. Milliseconds. */
+const SCRUB_MS_MAX = 5_000
+
+/** LevelDB keeps what was written in memory up to this size, and beside its newest log until it has written a table of it. */
+const MEMTABLE_BYTES = 8 * 1024
+const TABLE_MS = 100
+/** Without the read barrier: so much longer LevelDB holds the snapshot of a read than whoever reads believes. */
+const READ_LINGERS_MS = 20
+
+/**
+ * What stands between LevelDB's habits and the store, and can be taken away to see that it is missed: 'sync of all files' (a sync covers
+ * the newest log alone), 'wait for the sync' (what is not on disk counts as synced), 'read barrier' (deletes beside open reads), 'walk
+ * over the files' (what a damaged index hides is simply absent).
+ */
+export type StateGuard = 'sync of all files' | 'wait for the sync' | 'read barrier' | 'walk over the files'
 
 export interface MemoryStateDbOptions {
   readonly schedule: Schedule
@@ -14,6 +31,8 @@ export interface MemoryStateDbOptions {
   readonly latencyMs?: number
   /** How long a sync takes. Default 5. */
   readonly syncLatencyMs?: number
+  /** Default: none is missing. */
+  readonly without?: readonly StateGuard[]
 }
 
 /** A batch that no sync has covered yet. */
@@ -22,6 +41,8 @@ interface Unsynced {
   readonly removed: readonly string[]
   /** What was there before, in the order of change. */
   undo: { readonly key: string; readonly before: DbPut | null; readonly wasRotten: boolean }[]
+  /** Which memtable it went to. */
+  table: number
 }
 
 /**
@@ -34,10 +55,13 @@ export class MemoryStateDb implements StateDb {
   readonly #random: Random
   readonly #latencyMs: number
   readonly #syncLatencyMs: number
+  readonly #without: readonly StateGuard[]
   #records = new SortedRecords()
   /** Done, in the order in which they were. */
   #unsynced: Unsynced[] = []
   #begun: Unsynced[] = []
+  #table = 0
+  #tableBytes = 0
   /** Counts openings: what an earlier one began is never finished. */
   #opening = 0
   #open = 0
@@ -58,7 +82,8 @@ export class MemoryStateDb implements StateDb {
   isBusy = false
   onDamage: (damage: StateDamage) => void = () => {}
 
-  constructor({ schedule, random, latencyMs = 1, syncLatencyMs = 5 }: MemoryStateDbOptions) {
+  constructor({ schedule, random, latencyMs = 1, syncLatencyMs = 5, without = [] }: MemoryStateDbOptions) {
+    this.#without = without
     this.#schedule = schedule
     this.#random = random
     this.#latencyMs = latencyMs
@@ -86,24 +111,59 @@ export class MemoryStateDb implements StateDb {
     if (what !== null) this.wipe()
     this.#disk = disk
     if (what !== null) return { kind: 'lost', what }
+    if (this.#lacks('walk over the files')) return { kind: 'whole' }
+    // Of what it walks over at the start, within its budget, it knows before it is used.
+    for (const key of this.#rotten) {
+      if (this.#random.next() < 0.5) this.#note(damageAt(key))
+      else this.#scrubLater(key)
+    }
     return this.#damage === null ? { kind: 'whole' } : { kind: 'damaged', damage: this.#damage }
   }
 
-  /** Some record holds a flipped bit: whoever reads it finds it damaged. */
+  /** Some record is damaged, and somebody will find out. */
   get isRotten(): boolean {
-    return this.#rotten.size > 0
+    return this.#rotten.size > 0 && !this.#lacks('walk over the files')
   }
 
-  /** Flips a bit in the value of some record. False: there is none. */
-  rot(random: SeededRandom): boolean {
-    const found = this.#all().filter(({ value }) => value.length > 0)
+  /** Flips a bit in the value of some record, of this storage id if one is given. False: there is none. */
+  rot(random: SeededRandom, storage?: number): boolean {
+    const found = this.#all().filter(({ key, value }) => value.length > 0 && isOf(key, storage))
     if (found.length === 0) return false
     const { key, value } = random.pick(found)
     const damaged = new Uint8Array(value)
     damaged[random.below(value.length)]! ^= 1 << random.below(8)
     this.#records.put(stringOf(key), { key, value: damaged })
-    this.#rotten.add(stringOf(key))
+    this.#damaged(stringOf(key))
     return true
+  }
+
+  /** Some record is not found any more, the newest of its key if it has several. False: there is none. */
+  hide(random: SeededRandom): boolean {
+    const keys = this.#all().map(({ key }) => stringOf(key))
+    const newest = keys.filter((key, at) => at === 0 || withoutVersion(key) !== withoutVersion(keys[at - 1]!))
+    if (newest.length === 0) return false
+    const key = random.pick(newest)
+    this.#records.remove(key)
+    this.#damaged(key)
+    return true
+  }
+
+  /** Of the records there are, ascending; without the journal's. */
+  storageIds(): number[] {
+    return [...new Set(this.#all().map(({ key }) => storageOf(key)))].filter((id) => id !== JOURNAL)
+  }
+
+  #damaged(key: string): void {
+    this.#rotten.add(key)
+    this.#scrubLater(key)
+  }
+
+  /** The scrub finds it, sooner or later, if nobody reads it before and it is used that long. */
+  #scrubLater(key: string): void {
+    if (this.#lacks('walk over the files')) return
+    this.#schedule(this.#random.next() * SCRUB_MS_MAX, () => {
+      if (this.#rotten.has(key)) this.onDamage(damageAt(key))
+    })
   }
 
   /** The disk is gone, another is in its place. */
@@ -119,16 +179,17 @@ export class MemoryStateDb implements StateDb {
 
   /** A batch shows once it is done; a crash before that may keep it all the same. */
   batch(puts: readonly DbPut[], done: (error: Error | null) => void): void {
-    this.#change({ puts: puts.map(copyOf), removed: [], undo: [] }, done)
+    this.#change({ puts: puts.map(copyOf), removed: [], undo: [], table: 0 }, done)
   }
 
   remove(keys: readonly Uint8Array[], done: (error: Error | null) => void): void {
-    assert(
-      this.#reads === 0 && !this.#removing,
-      'a delete beside a read: LevelDB may lose other keys (google/leveldb#320)',
-    )
+    if (this.#reads > 0) {
+      assert(this.#lacks('read barrier'), 'a delete beside a read: LevelDB may lose other keys (google/leveldb#320)')
+      this.#loseNeighbour(keys.at(-1)!)
+    }
+    assert(!this.#removing, 'two deletes at once')
     this.#removing = true
-    this.#change({ puts: [], removed: keys.map(stringOf), undo: [] }, (error) => {
+    this.#change({ puts: [], removed: keys.map(stringOf), undo: [], table: 0 }, (error) => {
       this.#removing = false
       done(error)
     })
@@ -155,7 +216,7 @@ export class MemoryStateDb implements StateDb {
 
   sync(done: (error: Error | null, marker: number) => void): void {
     if (this.isFull) return this.#after(this.#latencyMs, () => done(diskFull(), 0))
-    const covered = new Set(this.#unsynced)
+    const covered = new Set(this.#covered())
     this.#after(this.#syncLatencyMs, () => {
       if (this.syncFailure !== null) return done(this.syncFailure, 0)
       this.#unsynced = this.#unsynced.filter((batch) => !covered.has(batch))
@@ -169,16 +230,20 @@ export class MemoryStateDb implements StateDb {
   }
 
   markDamaged(damage: StateDamage, done: (error: Error | null) => void): void {
-    const before = this.#damage
-    this.#damage = {
-      what: damage.what,
-      storages: both(before?.storages ?? [], damage.storages),
-      journals: both(before?.journals ?? [], damage.journals),
-    }
+    this.#note(damage)
     this.#after(this.#latencyMs, () => done(null))
   }
 
+  #note(damage: StateDamage): void {
+    this.#damage = bothDamages(this.#damage, damage)
+  }
+
   healed(what: { storage: StorageId } | { journal: RangeId }): void {
+    for (const key of this.#rotten) {
+      const { storages, journals } = damageAt(key)
+      const isHealed = 'storage' in what ? storages[0] === what.storage : journals[0] === what.journal
+      if (isHealed) this.#rotten.delete(key)
+    }
     if (this.#damage === null) return
     const { storages, journals } = this.#damage
     const left = {
@@ -212,6 +277,7 @@ export class MemoryStateDb implements StateDb {
       random: this.#random,
       latencyMs: this.#latencyMs,
       syncLatencyMs: this.#syncLatencyMs,
+      without: this.#without,
     })
     for (const put of this.#all()) copy.#records.put(stringOf(put.key), put)
     for (const key of this.#rotten) copy.#rotten.add(key)
@@ -242,6 +308,7 @@ export class MemoryStateDb implements StateDb {
         if (before === null) this.#records.remove(key)
         else this.#records.put(key, before)
         if (wasRotten) this.#rotten.add(key)
+        else this.#rotten.delete(key)
       }
     }
     this.#unsynced = []
@@ -256,8 +323,40 @@ export class MemoryStateDb implements StateDb {
       this.#begun.splice(this.#begun.indexOf(batch), 1)
       this.#unsynced.push(batch)
       this.#apply(batch)
+      this.#intoMemory(batch)
       done(null)
     })
+  }
+
+  /** A memtable that is full is written to a table file, which is synced, while the next one fills. */
+  #intoMemory(batch: Unsynced): void {
+    batch.table = this.#table
+    for (const { key, value } of batch.puts) this.#tableBytes += key.length + value.length
+    if (this.#tableBytes < MEMTABLE_BYTES) return
+    this.#tableBytes = 0
+    const full = this.#table++
+    const opening = this.#opening
+    this.#schedule(TABLE_MS, () => {
+      if (opening === this.#opening) this.#unsynced = this.#unsynced.filter(({ table }) => table !== full)
+    })
+  }
+
+  /** What a sync makes durable. */
+  #covered(): readonly Unsynced[] {
+    if (this.#lacks('wait for the sync')) return []
+    if (!this.#lacks('sync of all files')) return this.#unsynced
+    return this.#unsynced.filter(({ table }) => table === this.#table)
+  }
+
+  #lacks(guard: StateGuard): boolean {
+    return this.#without.length > 0 && this.#without.includes(guard)
+  }
+
+  /** What a compaction makes of it later: the record behind a deleted one is gone, too (google/leveldb#320). */
+  #loseNeighbour(key: Uint8Array): void {
+    const bounds = { gte: stringOf(key), lt: '\xff', reverse: false, limit: 2, bytesMax: Infinity }
+    const next = this.#records.range(bounds).at(-1)
+    if (next !== undefined) this.#records.remove(stringOf(next.key))
   }
 
   #apply(batch: Unsynced): void {
@@ -274,7 +373,7 @@ export class MemoryStateDb implements StateDb {
     for (const key of batch.removed) {
       const before = this.#records.remove(key)
       const wasRotten = this.#rotten.delete(key)
-      if (before !== null) batch.undo.push({ key, before, wasRotten })
+      if (before !== null || wasRotten) batch.undo.push({ key, before, wasRotten })
     }
   }
 
@@ -282,7 +381,8 @@ export class MemoryStateDb implements StateDb {
     assert(!this.#removing, 'a read beside a delete: LevelDB may lose other keys (google/leveldb#320)')
     this.#reads++
     this.#after(this.#latencyMs, () => {
-      this.#reads--
+      if (this.#lacks('read barrier')) this.#after(READ_LINGERS_MS, () => this.#reads--)
+      else this.#reads--
       answer()
     })
   }
@@ -300,12 +400,12 @@ export class MemoryStateDb implements StateDb {
   }
 }
 
-function diskFull(): Error {
-  return Object.assign(new Error('no space left on the simulated disk'), { code: 'ENOSPC' })
+function withoutVersion(key: string): string {
+  return key.slice(0, -7)
 }
 
-function both<T>(a: readonly T[] | 'all', b: readonly T[] | 'all'): readonly T[] | 'all' {
-  return a === 'all' || b === 'all' ? 'all' : [...new Set([...a, ...b])]
+function diskFull(): Error {
+  return Object.assign(new Error('no space left on the simulated disk'), { code: 'ENOSPC' })
 }
 
 function copyOf({ key, value }: DbPut): DbPut {

@@ -1,0 +1,235 @@
+import { assertNever } from '../../base/assert.js'
+import type { SimDisk } from '../disk.js'
+import type { Deed, Fault, Harm, Target } from '../fault-plan.js'
+import type { SimNode } from '../node.js'
+import { rotEntry, rotLog } from '../rot.js'
+import type { FaultTools, Undo } from './tools.js'
+
+export type DiskFault = Fault & { kind: 'harm' | 'full' | 'hang' | 'fsync' | 'torn tail' | 'logs swapped' }
+
+/** What was harmed has made up for it when all replicas are whole at two looks in a row, this far apart. */
+const WHOLE_EVERY_MS = 200
+/** Until a node is tried again that had nothing to be harmed. */
+const AGAIN_MS = 1_000
+/** Until somebody makes a node rejoin that was kept out. */
+const REJOIN_MS_MAX = 1_000
+
+/** Does to the nodes' disks what a plan says. */
+export class DiskFaults {
+  readonly #tools: FaultTools
+  /** Nodes that may have forgotten something for which nobody has made up yet. */
+  readonly #harmed = new Set<number>()
+  /** Nodes that run on an old copy of their disk, or were kept out with it. */
+  readonly #old = new Set<number>()
+  /** Nodes with the log of another. */
+  readonly #swapped = new Set<number>()
+  readonly #notBeforeMs = new Map<number, number>()
+
+  constructor(tools: FaultTools) {
+    this.#tools = tools
+    tools.cluster.onKeptOut = (node, why) => this.#keptOut(node, why)
+  }
+
+  do(fault: DiskFault): Undo {
+    switch (fault.kind) {
+      case 'harm':
+        return this.#harm(fault)
+      case 'full':
+        return this.#onServing(fault.target, ({ disk }) => fill(disk))
+      case 'hang':
+        return this.#onServing(fault.target, ({ disk }) => hang(disk))
+      case 'fsync':
+        return this.#onServing(fault.target, (node) => this.#failSyncs(node))
+      case 'torn tail':
+        return this.#tear(fault.target)
+      case 'logs swapped':
+        return this.#swapLogs(fault.target)
+      default:
+        return assertNever(fault)
+    }
+  }
+
+  heal(): void {
+    for (const { id, disk } of this.#tools.cluster.nodes) {
+      disk.heal()
+      if (this.#old.has(id)) this.#rejoin(id)
+    }
+  }
+
+  #one(target: Target): number {
+    return this.#tools.resolve([target])[0]!
+  }
+
+  #onServing(target: Target, act: (node: SimNode) => Undo): Undo {
+    const node = this.#tools.cluster.node(this.#one(target))
+    return node.serves && !node.isPaused ? act(node) : null
+  }
+
+  /** The process ends itself at the next sync, and starts again over what the system believes to be on the disk. */
+  #failSyncs({ id, disk }: SimNode): Undo {
+    disk.failSyncs()
+    return () => {
+      disk.heal()
+      this.#tools.restart(id)
+    }
+  }
+
+  /** Power goes while the log is written: of what was under way the first part is kept. */
+  #tear(target: Target): Undo {
+    const { cluster } = this.#tools
+    const id = this.#one(target)
+    const { disk, isUp } = cluster.node(id)
+    if (!isUp || !disk.files.isWriting) return null
+    disk.tearsNext = true
+    cluster.crash(id)
+    return () => this.#tools.restart(id)
+  }
+
+  /** Between two nodes: each must refuse to start on the other's, until each has its own again. */
+  #swapLogs(target: Target): Undo {
+    const { cluster, restart } = this.#tools
+    const id = this.#one(target)
+    const pair = [cluster.node(id), cluster.nodes[id % cluster.nodes.length]!] as const
+    if (pair.some((node) => !node.serves || this.#old.has(node.id)) || this.#swapped.size > 0) return null
+    const swap = (): void => {
+      for (const node of pair) cluster.crash(node.id)
+      pair[0].disk.swapLogs(pair[1].disk)
+    }
+    swap()
+    for (const node of pair) {
+      this.#swapped.add(node.id)
+      restart(node.id)
+    }
+    return () => {
+      for (const node of pair) if (node.serves) cluster.report(`${node.place} serves on the log of another node`)
+      swap()
+      this.#swapped.clear()
+      for (const node of pair) restart(node.id)
+    }
+  }
+
+  /** At most a minority of a range's voters may have forgotten: if it is as many already, one of them is struck again. */
+  #harm({ harm, target }: Deed & { kind: 'harm' }): Undo {
+    const { cluster, random } = this.#tools
+    const isFull = this.#harmed.size >= (cluster.nodes.length - 1) >> 1
+    const id = isFull ? random.pick([...this.#harmed]) : this.#one(target)
+    if (!cluster.node(id).isUp || this.#old.has(id) || this.#swapped.size > 0) return null
+    if (cluster.nowMs < (this.#notBeforeMs.get(id) ?? 0) || !this.#mayForget(id)) return null
+    const undo = this.#harmDisk(harm, id)
+    cluster.trace.event(cluster.nowMs, 'plan', harm, id, undo !== null)
+    if (undo === null) return null
+    if (this.#harmed.size === 0) cluster.scheduler.schedule(WHOLE_EVERY_MS, () => this.#awaitWhole(false))
+    this.#harmed.add(id)
+    return undo
+  }
+
+  /** A replica may also be missing where nothing was harmed: a snapshot that passes over a split leaves its child to be placed. */
+  #mayForget(id: number): boolean {
+    return this.#harmed.has(id) || this.#tools.cluster.lackBeside(new Set([...this.#harmed, id])) === null
+  }
+
+  /** Two looks: a node whose harm nobody has noticed yet has not been replaced either. */
+  #awaitWhole(wasWhole: boolean): void {
+    const { cluster } = this.#tools
+    const isWhole = cluster.lack === null && this.#old.size === 0
+    if (isWhole && wasWhole) return this.#harmed.clear()
+    cluster.scheduler.schedule(WHOLE_EVERY_MS, () => this.#awaitWhole(isWhole))
+  }
+
+  #harmDisk(harm: Harm, id: number): Undo {
+    const { cluster, random } = this.#tools
+    const node = cluster.node(id)
+    switch (harm) {
+      case 'wiped':
+        return this.#whileDown(id, () => {
+          cluster.wipe(id)
+          return true
+        })
+      case 'state lost':
+        return this.#whileDown(id, () => {
+          node.loseState()
+          return true
+        })
+      case 'entry rotten':
+        return this.#whileDown(id, ({ files }) => rotEntry(files, random))
+      case 'log rotten':
+        return this.#whileDown(id, ({ files }) => rotLog(files, random))
+      case 'record rotten':
+        return this.#whileDown(id, ({ db }) => db.rot(random))
+      case 'record hidden':
+        return this.#whileDown(id, ({ db }) => db.hide(random))
+      case 'snapshot rotten':
+        return node.store !== null && rotStaged(node, (storages) => node.disk.db.rot(random, storages))
+          ? () => {}
+          : null
+      case 'rolled back':
+        return this.#rollBack(id)
+      default:
+        return assertNever(harm)
+    }
+  }
+
+  /** A node that had nothing to be harmed is back at once, and is left alone for a while. */
+  #whileDown(id: number, act: (disk: SimDisk) => boolean): Undo {
+    const { cluster, restart } = this.#tools
+    cluster.crash(id)
+    if (act(cluster.node(id).disk)) return () => restart(id)
+    restart(id)
+    this.#notBeforeMs.set(id, cluster.nowMs + AGAIN_MS)
+    return null
+  }
+
+  /** A copy is made of its disk, it goes on, and later the copy is put in its disk's place. */
+  #rollBack(id: number): Undo {
+    const { cluster, restart } = this.#tools
+    const { disk } = cluster.node(id)
+    cluster.crash(id)
+    const copy = disk.copy()
+    restart(id)
+    this.#old.add(id)
+    return () => {
+      cluster.rollBack(id, copy)
+      restart(id)
+      cluster.scheduler.schedule(2 * REJOIN_MS_MAX, () => {
+        // Nobody else saw the start that the copy lacks: then it has promised nobody anything.
+        if (cluster.node(id).serves) this.#old.delete(id)
+      })
+    }
+  }
+
+  #keptOut(node: SimNode, why: string): void {
+    const { cluster, random } = this.#tools
+    if (this.#swapped.has(node.id)) return
+    if (!this.#old.has(node.id)) return cluster.report(`${node.place} was kept out: ${why}`)
+    cluster.scheduler.schedule(random.between(0, REJOIN_MS_MAX), () => this.#rejoin(node.id))
+  }
+
+  #rejoin(id: number): void {
+    const { cluster } = this.#tools
+    if (!this.#old.has(id) || cluster.node(id).isUp) return
+    this.#old.delete(id)
+    void cluster.rejoin(id)
+  }
+}
+
+/** Of what a node takes in: the newest storage id that holds records and belongs to no replica. */
+function rotStaged({ store, disk }: SimNode, rot: (storage: number) => boolean): boolean {
+  if (store!.figures().snapshots.in === 0) return false
+  const owned = new Set(
+    [...store!.replicas].flatMap(({ storages }) => storages.map(({ storage }) => storage as number)),
+  )
+  const staged = disk.db.storageIds().findLast((id) => !owned.has(id))
+  return staged !== undefined && rot(staged)
+}
+
+function fill(disk: SimDisk): Undo {
+  disk.isFull = true
+  return () => {
+    disk.isFull = false
+  }
+}
+
+function hang(disk: SimDisk): Undo {
+  disk.hang()
+  return () => disk.release()
+}
