@@ -5,6 +5,7 @@ import { lastWords, obey } from '../refusals.js'
 import { wholeAgain } from '../whole.js'
 
 const STUCK_AFTER_MS = 30_000
+const LEADS_WITHIN_MS = 60_000
 /** A supervisor starts a node again that died; one that dies at every start does not come back by itself. */
 const STARTS_MAX = 3
 
@@ -47,32 +48,34 @@ export async function bringBack(
 
 /**
  * Makes `node` lead every range: the other two are stopped, and one of them comes back; just started it doesn't campaign at once.
- * Runs `action` then. Returns whether it did lead them all.
+ * Runs `action` then. Resolves to why it did not come to that, null if it did.
  */
 export async function whileLeading(
   cluster: ProcessCluster,
   db: Holdfast,
   node: NodeProcess,
   action: () => Promise<void>,
-): Promise<boolean> {
+): Promise<string | null> {
   const [first, second] = cluster.nodes.filter((other) => other !== node) as [NodeProcess, NodeProcess]
   await first.end('SIGTERM')
   let leads = false
+  let last = 'nobody was asked'
+  const ask = async (): Promise<boolean | null> => {
+    // Alone it takes itself for the leader a little longer than it is.
+    if (!(await second.isReady())) return null
+    const { ranges, nodes } = await db.status({ deadlineMs: 2_000 })
+    const id = nodes.find(({ address }) => address === node.clientAddress)?.id
+    last = ranges.map((range) => `range ${range.id}: ${range.leader ?? 'nobody'}`).join(', ')
+    if (ranges.length === 0 || ranges.some(({ leader }) => leader === null)) return null
+    return ranges.every(({ leader }) => leader === id)
+  }
   for (let turn = 0; turn < 3 && !leads; turn++) {
     await second.end('SIGTERM')
     second.start()
-    leads = await eventually('it leads', 20_000, () => leadsAll(db, node)).catch(() => false)
+    leads = await eventually('it leads', LEADS_WITHIN_MS, ask).catch(() => false)
   }
-  await action()
+  if (leads) await action()
   first.start()
   await wholeAgain(cluster, db, STUCK_AFTER_MS)
-  return leads
-}
-
-/** null: a range has no leader yet. */
-async function leadsAll(db: Holdfast, node: NodeProcess): Promise<boolean | null> {
-  const { nodes, ranges } = await db.status({ deadlineMs: 2_000 })
-  const id = nodes.find(({ address }) => address === node.clientAddress)?.id
-  if (ranges.length === 0 || ranges.some(({ leader }) => leader === null)) return null
-  return ranges.every(({ leader }) => leader === id)
+  return leads ? null : `it did not lead everything; led by ${last}`
 }

@@ -25,8 +25,14 @@ export async function checkAnswers({ cluster, db, ledger }: Checked, nodes: read
   return [...differences, ...(await differingDigests(db))]
 }
 
-/** The same by other ways: through every node as a gateway, and from `leaders` while each of them leads everything. */
-export async function checkEveryWay(checked: Checked, leaders: readonly NodeProcess[]): Promise<string[]> {
+export interface EveryWay {
+  readonly differences: readonly string[]
+  /** Why it was not compared while the node led; null: it was. */
+  readonly notLed: string | null
+}
+
+/** The same by other ways: through every node as a gateway, and while `leader` leads everything. */
+export async function checkEveryWay(checked: Checked, leader: NodeProcess): Promise<EveryWay> {
   const { cluster, db, ledger } = checked
   const differences = await checkAnswers(checked, cluster.nodes)
   for (const { listenAddress } of cluster.nodes) {
@@ -34,13 +40,10 @@ export async function checkEveryWay(checked: Checked, leaders: readonly NodeProc
     differences.push(...(await differing(`through ${listenAddress}`, ledger.check(gateway.scan(), PREFIX))))
     gateway.close()
   }
-  for (const node of leaders) {
-    const led = await whileLeading(cluster, db, node, async () => {
-      differences.push(...(await differing('while the damaged node leads', ledger.check(db.scan(), PREFIX))))
-    })
-    if (!led) differences.push('it never led all ranges again')
-  }
-  return differences
+  const notLed = await whileLeading(cluster, db, leader, async () => {
+    differences.push(...(await differing('while the damaged node leads', ledger.check(db.scan(), PREFIX))))
+  })
+  return { differences, notLed }
 }
 
 /** What the node's replicas hold, as of the last thing that `db` was told. Rejects where it can't say. */

@@ -16,12 +16,13 @@ export async function lane(
     const result = await next.action(run)
     const violations = [...result.violations]
     if (violations.length === 0 && next.everyWay) {
-      violations.push(
-        ...(await run.checkEveryWay(work.damagedNode)).map((difference) => `${result.what}: ${difference}`),
-      )
+      const { differences, notLed } = await run.checkEveryWay(work.damagedNode)
+      violations.push(...differences.map((difference) => `${result.what}: ${difference}`))
+      if (notLed !== null) report.undecided.push(`${result.what}: ${notLed}`)
     }
     report.add({ ...result, violations }, next.number)
     if (violations.length === 0) continue
+    console.log(`     what its nodes said: ${await run.keepLogs()}`)
     report.reads += run.reads
     await run.finish()
     run = await RotRun.begin(fresh)

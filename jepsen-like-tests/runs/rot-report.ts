@@ -11,6 +11,8 @@ interface Counts {
 /** What came of each damage, by kind. */
 export class RotReport {
   readonly violations: string[] = []
+  /** What could not be compared in time, as on a machine that is busy with other things. */
+  readonly undecided: string[] = []
   readonly #byKind = new Map<string, Counts>()
   readonly #begin = performance.now()
   reads = 0
@@ -37,6 +39,7 @@ export class RotReport {
     }
     table.push(['all', total.damages, total.alone, total.commanded, total.violated])
     console.log(table.toString())
+    for (const what of this.undecided) console.log(`undecided: ${what}`)
     const minutes = ((performance.now() - this.#begin) / 60_000).toFixed(1)
     console.log(`${this.reads} reads compared while nodes were down or coming back, ${minutes} minutes`)
   }

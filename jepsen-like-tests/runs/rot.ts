@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
-import { readdir, rm, truncate } from 'node:fs/promises'
-import { join } from 'node:path'
+import { copyFile, mkdtemp, readdir, rm, truncate } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { Holdfast } from '../../src/client/index.js'
 import { messageOf, type Scope } from '../command.js'
@@ -11,7 +12,7 @@ import { eventually, type NodeProcess, ProcessCluster } from '../processes.js'
 import { wholeAgain } from '../whole.js'
 import { bringBack, type Comeback } from './comeback.js'
 import { casesOf, DAMAGE_RECORD, ROUNDS, type RotCase, type RoundDamage, type Stop } from './rot-cases.js'
-import { checkAnswers, checkEveryWay, checkOwn } from './rot-check.js'
+import { checkAnswers, checkEveryWay, checkOwn, type EveryWay } from './rot-check.js'
 
 const WRITERS = 64
 const READERS = 4
@@ -125,9 +126,16 @@ export class RotRun {
   }
 
   /** What only shows when other nodes lead, or are asked. */
-  async checkEveryWay(at: number): Promise<string[]> {
-    const { nodes } = this.#cluster
-    return checkEveryWay({ cluster: this.#cluster, db: this.#db, ledger: this.#ledger }, [nodes[at]!])
+  async checkEveryWay(at: number): Promise<EveryWay> {
+    const checked = { cluster: this.#cluster, db: this.#db, ledger: this.#ledger }
+    return checkEveryWay(checked, this.#cluster.nodes[at]!)
+  }
+
+  /** What the nodes of this cluster printed, for a person. Resolves to where it is kept. */
+  async keepLogs(): Promise<string> {
+    const kept = await mkdtemp(join(tmpdir(), 'holdfast-rot-logs-'))
+    for (const { logFile } of this.#cluster.nodes) await copyFile(logFile, join(kept, basename(logFile)))
+    return kept
   }
 
   async finish(): Promise<void> {
