@@ -1,7 +1,7 @@
 // npm run powercut [-- --one N --majority N --all N]
 import { runCommand, Skip } from '../command.js'
 import { noLoopDisks } from '../faults/loop-disk.js'
-import { seeded } from '../register.js'
+import { seeded } from '../random.js'
 import { PowercutRun } from '../runs/powercut.js'
 
 await runCommand(

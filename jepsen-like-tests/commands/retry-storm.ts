@@ -1,6 +1,6 @@
 // npm run retry-storm [-- --seconds N]
 import { runCommand } from '../command.js'
-import { seeded } from '../register.js'
+import { seeded } from '../random.js'
 import { RetryStorm } from '../runs/retry-storm.js'
 
 await runCommand(

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { Scope } from '../command.js'
 import { noLoopDisks } from '../faults/loop-disk.js'
 import { eventually } from '../processes.js'
-import { seeded } from '../register.js'
+import { seeded } from '../random.js'
 import { PowercutRun } from '../runs/powercut.js'
 import { RetryStorm } from '../runs/retry-storm.js'
 

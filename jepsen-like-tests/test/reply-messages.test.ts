@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ReplyMessages } from '../faults/reply-messages.js'
-import { seeded } from '../register.js'
+import { seeded } from '../random.js'
 
 function frame(type: number, stream: number, payload: Buffer): Buffer {
   const header = Buffer.alloc(9)

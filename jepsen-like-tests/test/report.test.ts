@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import type { Operation } from '../../src/testing/index.js'
 import { HistoryLog } from '../history.js'
@@ -49,6 +50,27 @@ describe('the timeline', () => {
     const data = JSON.parse(/const data = (.*)/.exec(page)![1]!) as { rows: (string | number)[][] }
     expect(data.rows.filter((row) => row.at(-1) === 1).map(([at]) => at)).toEqual([3, 4])
     expect(data.rows).toHaveLength(10)
+  })
+
+  it('draws every operation, and a frame around what should not have been', () => {
+    const drawn = { bars: 0, frames: 0 }
+    const pen = new Proxy<Record<string, unknown>>(
+      { strokeRect: () => drawn.frames++, fillText: () => {}, clearRect: () => {}, fillRect: () => drawn.bars++ },
+      { set: () => true },
+    )
+    const element = (): object => ({
+      value: '',
+      clientWidth: 800,
+      style: {},
+      addEventListener: () => {},
+      append: () => {},
+      getContext: () => pen,
+    })
+    const document = { getElementById: element, createElement: element }
+    const script = /<script>(.*)<\/script>/s.exec(page)![1]!
+    runInNewContext(script, { document, window: element(), console })
+    // Eleven lines of the time axis, a fault.
+    expect(drawn).toEqual({ bars: 10 + 11 + 1, frames: 2 })
   })
 
   it('needs nothing from elsewhere, and no value can break out of it', () => {
