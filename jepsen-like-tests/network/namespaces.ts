@@ -11,6 +11,8 @@ const run = promisify(execFile)
 /** Nothing outside sees these addresses: they exist only in namespaces of our own. */
 const SUBNET = '10.77.0'
 const CLIENTS = `${SUBNET}.100`
+/** Begins a command that is killed when this process ends, however it ends. */
+const WITH_PARENT = ['setpriv', '--pdeathsig', 'KILL']
 const PORTS = { client: 7400, peer: 7500, http: 7600 }
 
 /** Why this machine has no network namespaces for nodes; null: it has. */
@@ -29,10 +31,10 @@ export async function noNamespaces(): Promise<string | null> {
     if (missing) return `${command} is missing (package ${packaged})`
   }
   try {
-    await run('unshare', ['--net', 'nft', 'list', 'ruleset'])
+    await run('unshare', ['--net', ...WITH_PARENT, 'nft', 'list', 'ruleset'])
     return null
   } catch (error) {
-    return `unshare --net does not work here: ${(error as Error).message.trim()}`
+    return `network namespaces do not work here: ${(error as Error).message.trim()}`
   }
 }
 
@@ -69,7 +71,7 @@ export class NamespaceNetwork implements Network {
       listen: `${addressOf(number)}:${client}`,
       peerListen: `${addressOf(number)}:${peer}`,
       http: `${addressOf(number)}:${http}`,
-      wrapper: ['nsenter', `--net=/proc/${this.#keepers[number - 1]!.pid}/ns/net`],
+      wrapper: [...WITH_PARENT, 'nsenter', `--net=/proc/${this.#keepers[number - 1]!.pid}/ns/net`],
     }
   }
 
