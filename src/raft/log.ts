@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.js'
-import { type LogIndex, NO_VERSION, type Term, type Version } from '../base/ids.js'
+import { type LogIndex, NO_INDEX, NO_VERSION, type Term, type Version } from '../base/ids.js'
 import type { Entry, InitialState, LogReader, SnapshotPoint } from './types.js'
 
 /**
@@ -12,6 +12,7 @@ import type { Entry, InitialState, LogReader, SnapshotPoint } from './types.js'
 export class ReplicaLog {
   readonly #reader: LogReader
   #truncated: InitialState['truncated']
+  #unreadable = NO_INDEX
   readonly #tailBytesMax: number
   /** Slots before #head are evicted; #head is the entry at #first. */
   #entries: Entry[] = []
@@ -54,6 +55,15 @@ export class ReplicaLog {
   /** The log begins behind this place, which still has a term. */
   get truncated(): InitialState['truncated'] {
     return this.#truncated
+  }
+
+  /** Entries up to here can't be sent: they were truncated, or the disk has lost what stood in them. */
+  get unsendable(): LogIndex {
+    return Math.max(this.#truncated.index, this.#unreadable) as LogIndex
+  }
+
+  set unreadable(index: LogIndex) {
+    this.#unreadable = index
   }
 
   /** Lowest index held in memory; lastIndex + 1 when nothing is. */

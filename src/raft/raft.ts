@@ -230,6 +230,12 @@ export class Raft {
     if (!fitness.mayCampaign && core.state.role !== 'follower') core.becomeFollower({ term: core.term, leader: null })
   }
 
+  /** Of an applied entry the disk has lost what stood in it: who needs it, or one before it, gets a snapshot. */
+  lostEntry(index: LogIndex): void {
+    assert(index <= this.#core.applied, 'an entry is lost before it was applied', index, this.#core.applied)
+    this.#core.log.unreadable = index
+  }
+
   /** Catching up a peer from disk is paced: more is to be sent with the next takeReady, which is to come in another turn. */
   get hasMoreToSend(): boolean {
     const { state } = this.#core

@@ -11,7 +11,7 @@ import type { AppendAccepted, AppendRejected, Entry } from './types.js'
 export function sendAppends(core: Core, leader: Leader): void {
   leader.appendsDue = false
   for (const progress of leader.peers.values()) {
-    keepAboveTruncated(core, progress)
+    keepSendable(core, progress)
     while (progress.canSend(core.log.lastIndex)) {
       const isFromDisk = progress.next < core.log.firstInMemory
       sendAppend(core, progress)
@@ -25,11 +25,11 @@ export function sendAppends(core: Core, leader: Leader): void {
 }
 
 /**
- * The log below the truncation point cannot be sent. Whose place is unknown is probed from there on; its refusal says whether it
+ * The log below the truncation point, or below what the disk has lost, cannot be sent. Whose place is unknown is probed from there on; its refusal says whether it
  * needs a snapshot. Who is known to end below it needs one.
  */
-function keepAboveTruncated(core: Core, progress: Progress): void {
-  const lowest = (core.log.truncated.index + 1) as LogIndex
+function keepSendable(core: Core, progress: Progress): void {
+  const lowest = (core.log.unsendable + 1) as LogIndex
   if (progress.next >= lowest) return
   if (progress.state === 'probe') progress.probeFrom(lowest)
   else if (progress.state === 'replicate') progress.becomeSnapshot()
@@ -73,7 +73,7 @@ export function onAppendAccepted(core: Core, leader: Leader, progress: Progress,
 /** Both sides skip a whole term per round: the follower with its hint, the leader here (Raft paper 5.3, etcd's refinement). */
 export function onAppendRejected(core: Core, leader: Leader, progress: Progress, message: AppendRejected): void {
   const { rejectedIndex, hintIndex, hintTerm } = message
-  const start = core.log.truncated.index
+  const start = core.log.unsendable
   if (message.needsSnapshot) {
     // One that has acknowledged something said this before it had its snapshot.
     if (progress.match === NO_INDEX) progress.becomeSnapshot()
@@ -95,7 +95,7 @@ export function retryLost(core: Core, leader: Leader, progress: Progress): void 
   if (retry === 'probe') leader.appendsDue = true
   if (retry !== 'ask') return
   // The log may have been cut meanwhile, beyond what was sent.
-  keepAboveTruncated(core, progress)
+  keepSendable(core, progress)
   // Asks for everything sent: an acknowledgement if all arrived, else a refusal that says from where on it is missing.
   if (progress.state === 'replicate') sendEntries(core, progress, [])
 }

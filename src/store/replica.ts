@@ -450,6 +450,7 @@ export class Replica implements Persisting, Due {
 
   cutLogTo(index: LogIndex): void {
     this.#checkpoints.cutLogTo(index)
+    this.raft.lostEntry(index)
   }
 
   needsCheckpoint(truncateTo: LogIndex): boolean {

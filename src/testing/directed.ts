@@ -1,7 +1,8 @@
 import { drawDeed, drawSplit, FAULT_NAMES } from './deeds.js'
-import type { Fault } from './fault-plan.js'
+import type { Fault, FaultPlan } from './fault-plan.js'
+import { calmLink } from './network.js'
 import { PHASES, type Phase } from './phases.js'
-import type { SeededRandom } from './random.js'
+import { SeededRandom } from './random.js'
 
 /** A fault that is to take effect in a phase. */
 export interface Cell {
@@ -18,6 +19,7 @@ const STRIDE = coprimeTo(CELLS.length, Math.round(CELLS.length * 0.618))
 const CELLS_PER_PLAN = 16
 /** How long a fault waits for its phase to come of what is to bring it about. */
 const WAIT_MS = 3_000
+const SCENARIO_FROM_MS = 1_000
 
 interface Bounds {
   readonly nodes: number
@@ -37,6 +39,27 @@ export function drawDirected(random: SeededRandom, { nodes, fromMs, untilMs, tur
   }).flat()
 }
 
+/** A short run on a calm cluster in which the fault is to meet the phase. */
+export function scenarioOf(cell: Cell, seed: number): FaultPlan {
+  const random = new SeededRandom(seed).fork(`${cell.name} in ${cell.phase}`)
+  const nodes = 3
+  return {
+    nodes,
+    ranges: 3,
+    clients: 4,
+    thinkMsMax: 40,
+    faults: faultsFor(cell, random, { atMs: SCENARIO_FROM_MS, nodes }),
+    healedMs: SCENARIO_FROM_MS + 2 * WAIT_MS,
+    clockOffsetsMs: [0, 0, 0],
+    syncMsMax: 2,
+    quality: calmLink,
+    keptBytesMax: 0,
+    stateSyncEveryBytes: 16 * 1024,
+    historyKeptMs: 600_000,
+    sessionKeptMs: 600_000,
+  }
+}
+
 function faultsFor(
   { name, phase }: Cell,
   random: SeededRandom,
@@ -51,11 +74,7 @@ function faultsFor(
 }
 
 /** What makes a cluster come into a phase, more often than not. */
-export function bringAbout(
-  phase: Phase,
-  random: SeededRandom,
-  { atMs, nodes }: { atMs: number; nodes: number },
-): Fault[] {
+function bringAbout(phase: Phase, random: SeededRandom, { atMs, nodes }: { atMs: number; nodes: number }): Fault[] {
   const node = 1 + random.below(nodes)
   switch (phase) {
     case 'idle':

@@ -37,6 +37,8 @@ export function kindOfViolation(violation: string): string {
 
 const TRIES_MAX = 150
 const KIND_LENGTH_MAX = 80
+/** A fault that is drawn lasts no longer. */
+const FAULT_MS_MAX = 4_000
 /** Shorter makes no run easier to read. */
 const SHORTEST_MS = 50
 
@@ -66,8 +68,9 @@ class Shrinker {
 
   async #endWhereItFailed(): Promise<void> {
     const { plan, failedAtMs } = this.#options
-    const healedMs = Math.ceil(Math.min(plan.healedMs, failedAtMs))
-    await this.#once({ healedMs, faults: plan.faults.filter(({ atMs }) => atMs <= healedMs) })
+    await this.#once({ faults: plan.faults.filter(({ atMs }) => atMs <= failedAtMs) })
+    // What would outlast the healing never strikes.
+    await this.#once({ healedMs: Math.min(plan.healedMs, Math.ceil(failedAtMs) + FAULT_MS_MAX) })
   }
 
   /** In halves, then in quarters, down to single faults. */

@@ -53,6 +53,31 @@ describe('a damaged entry of the log', () => {
   })
 })
 
+describe('a damaged entry that is in the state', () => {
+  it('is sent to nobody: who lacks it gets a snapshot from whoever leads', async () => {
+    const cluster = new SimCluster({ seed: 'in the state', stateSyncEveryBytes: 1 })
+    await cluster.start()
+    const db = cluster.client()
+    await cluster.run(() => db.put('a', 'before'))
+    const others = ['node 1', 'node 2', ...cluster.clientPlaces]
+    for (const place of others) cluster.network.block('node 3', place)
+    for (const place of others) cluster.network.block(place, 'node 3')
+    await cluster.run(() => db.put('b', 'DAMAGE ME'))
+    await cluster.run(() => db.put('c', 'behind'))
+    await cluster.runFor(2_000)
+    for (const id of [1, 2]) cluster.crash(id)
+    for (const id of [1, 2]) expect(flip(cluster, id, 'DAMAGE ME')).toBe(1)
+    for (const id of [1, 2]) cluster.restart(id)
+    await cluster.run(() => db.put('d', 'after'))
+    cluster.network.healAll()
+    expect(await cluster.runWhile(() => !cluster.isQuiet, 10_000)).toBe(true)
+    for (const id of [1, 2]) cluster.crash(id)
+    cluster.restart(1)
+    expect(await cluster.run(() => db.getMany(['b', 'c', 'd']))).toEqual(['DAMAGE ME', 'behind', 'after'])
+    expect(cluster.violations).toEqual([])
+  })
+})
+
 describe('damage in the state store', () => {
   it('ends the state of the replicas that it concerns, and a snapshot brings it back under the same ids', async () => {
     const { cluster, db } = await started('state')

@@ -67,8 +67,9 @@ export class EntryRepair {
 
   #ask(replica: Replica, index: LogIndex, without: Set<ReplicaId>): void {
     const { range, id: from } = replica
-    const others = replica.descriptor.replicas.filter((each) => each.replica !== from)
-    if (others.length > 0 && others.every((each) => without.has(each.replica))) {
+    const own = replica.nodeOf(from)
+    const others = replica.descriptor.replicas.filter((each) => each.node !== own)
+    if (isLost({ others, leader: replica.raft.leader, without })) {
       // It stays on the list: the snapshot may end before this entry, and only a look finds that it is past.
       without.clear()
       return this.#parts.onLost(replica, `entry ${index} of its log is damaged, and no other replica has it`)
@@ -117,4 +118,18 @@ export class EntryRepair {
       this.#parts.touch(replica)
     })
   }
+}
+
+/**
+ * Whom this replica knows from what it has applied may be gone since, and never answer. So the leader's word is enough: it has cut its
+ * log above the entry, and has the state that the entry went into.
+ */
+function isLost(parts: {
+  readonly others: readonly { readonly replica: ReplicaId }[]
+  readonly leader: ReplicaId | null
+  readonly without: ReadonlySet<ReplicaId>
+}): boolean {
+  const { others, leader, without } = parts
+  if (leader !== null && without.has(leader)) return true
+  return others.length > 0 && others.every(({ replica }) => without.has(replica))
 }

@@ -110,9 +110,8 @@ export class DiskFaults {
 
   /** At most a minority of a range's voters may have forgotten: if it is as many already, one of them is struck again. */
   #harm({ harm, target }: Deed & { kind: 'harm' }): Undo {
-    const { cluster, random } = this.#tools
-    const isFull = this.#harmed.size >= (cluster.nodes.length - 1) >> 1
-    const id = isFull ? random.pick([...this.#harmed]) : this.#one(target)
+    const { cluster } = this.#tools
+    const id = this.#toHarm(target)
     if (!cluster.node(id).isUp || this.#old.has(id) || this.#swapped.size > 0) return null
     if (cluster.nowMs < (this.#notBeforeMs.get(id) ?? 0) || !this.#mayForget(id)) return null
     const undo = this.#harmDisk(harm, id)
@@ -123,9 +122,16 @@ export class DiskFaults {
     return undo
   }
 
+  /** A node that is just starting is taken before any other. */
+  #toHarm(target: Target): number {
+    const { nodes } = this.#tools.cluster
+    if (this.#harmed.size >= (nodes.length - 1) >> 1) return this.#tools.random.pick([...this.#harmed])
+    return nodes.find((node) => node.isUp && !node.serves)?.id ?? this.#one(target)
+  }
+
   /** A replica may also be missing where nothing was harmed: a snapshot that passes over a split leaves its child to be placed. */
   #mayForget(id: number): boolean {
-    return this.#harmed.has(id) || this.#tools.cluster.lackBeside(new Set([...this.#harmed, id])) === null
+    return this.#tools.cluster.lackBeside(new Set([...this.#harmed, id])) === null
   }
 
   /** Two looks: a node whose harm nobody has noticed yet has not been replaced either. */

@@ -1,9 +1,12 @@
 import type { CoverageTable } from '../../../src/testing/coverage.js'
+import type { Cell } from '../../../src/testing/directed.js'
 import type { FaultPlan } from '../../../src/testing/fault-plan.js'
 
 /** One seed to run. Plain data: it goes to a worker process. */
 export interface Job {
   readonly seed: number
+  /** A directed scenario instead: this fault is to take effect in this phase, with the seed or one of the next. */
+  readonly cell?: Cell
   /** Instead of the plan drawn from the seed. */
   readonly plan?: FaultPlan
   /** Length of the faulty part. Default: as drawn. */

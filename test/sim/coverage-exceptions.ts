@@ -1,0 +1,13 @@
+import { CELLS, type Cell } from '../../src/testing/directed.js'
+
+interface Exception extends Cell {
+  readonly reason: string
+}
+
+/** Faults that can't take effect in a phase, and why. */
+const exceptions: readonly Exception[] = []
+
+/** Every fault in every phase, but for the exceptions. */
+export const cellsToMeet: readonly Cell[] = CELLS.filter(
+  ({ name, phase }) => !exceptions.some((each) => each.name === name && each.phase === phase),
+)
