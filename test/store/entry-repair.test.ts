@@ -15,7 +15,17 @@ const replicas = [1, 2, 3].map((id) => ({ replica: id as ReplicaId, node: id as 
 /** Replica 1 with a damaged entry 7 of term 1. */
 function damaged() {
   const log = { indexes: [SEVEN], term: 1 as Term }
-  const replica = { range, id: 1, applied: 5, damagedFrom: null, cutLogTo: () => {}, descriptor: { replicas } }
+  const raft = { leader: null as ReplicaId | null }
+  const replica = {
+    range,
+    id: 1,
+    applied: 5,
+    damagedFrom: null,
+    cutLogTo: () => {},
+    descriptor: { replicas },
+    raft,
+    leaderNode: null,
+  }
   const sent: PeerMessage[] = []
   const lost: string[] = []
   const repair = new EntryRepair({
@@ -52,6 +62,17 @@ describe('an entry that is damaged in our log', () => {
     repair.look()
     expect(replica.damagedFrom).toBeNull()
     expect(repair.isWaiting).toBe(false)
+  })
+
+  it('that the leader has cut off: who else was asked may be gone for good and is not waited for', () => {
+    const { repair, replica, lost, hasNot } = damaged()
+    replica.raft.leader = 3 as ReplicaId
+    hasNot(2)
+    repair.look()
+    expect(lost).toHaveLength(0)
+    hasNot(3)
+    repair.look()
+    expect(lost).toHaveLength(1)
   })
 
   it('that nobody has, behind the snapshot that was taken: it is asked for again', () => {

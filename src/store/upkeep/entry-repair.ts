@@ -1,3 +1,4 @@
+import type { ReplicaDescriptor } from '../../base/descriptor.js'
 import type { LogIndex, NodeId, RangeId, ReplicaId } from '../../base/ids.js'
 import { limits } from '../../base/limits.js'
 import type { Logger } from '../../base/ports.js'
@@ -67,8 +68,7 @@ export class EntryRepair {
 
   #ask(replica: Replica, index: LogIndex, without: Set<ReplicaId>): void {
     const { range, id: from } = replica
-    const own = replica.nodeOf(from)
-    const others = replica.descriptor.replicas.filter((each) => each.node !== own)
+    const others = othersOf(replica)
     if (isLost({ others, leader: replica.raft.leader, without })) {
       // It stays on the list: the snapshot may end before this entry, and only a look finds that it is past.
       without.clear()
@@ -118,6 +118,15 @@ export class EntryRepair {
       this.#parts.touch(replica)
     })
   }
+}
+
+/** Who may have the entry: whom the replica knows on other nodes, and who leads it. */
+function othersOf({ id, descriptor, raft, leaderNode }: Replica): Pick<ReplicaDescriptor, 'replica' | 'node'>[] {
+  const own = descriptor.replicas.find(({ replica }) => replica === id)?.node
+  const others = descriptor.replicas.filter(({ node }) => node !== own)
+  const { leader } = raft
+  if (leader === null || leaderNode === null || others.some(({ replica }) => replica === leader)) return others
+  return [...others, { replica: leader, node: leaderNode }]
 }
 
 /**
