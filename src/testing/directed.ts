@@ -18,7 +18,7 @@ const STRIDE = coprimeTo(CELLS.length, Math.round(CELLS.length * 0.618))
 /** Cells that one plan is to reach, evenly over its time. */
 const CELLS_PER_PLAN = 16
 /** How long a fault waits for its phase to come of what is to bring it about. */
-const WAIT_MS = 3_000
+const WAIT_MS = 3_500
 const SCENARIO_FROM_MS = 1_000
 
 interface Bounds {
@@ -68,13 +68,17 @@ function faultsFor(
   const { deed, isMomentary } = drawDeed(name, { random, nodes })
   const forMs = isMomentary ? 0 : Math.round(random.between(100, 1_500))
   return [
-    ...bringAbout(phase, random, { atMs, nodes }),
+    ...bringAbout(phase, random, { atMs, nodes, forHarm: deed.kind === 'harm' }),
     { atMs: atMs + 1, forMs, during: phase, waitMs: WAIT_MS, ...deed },
   ]
 }
 
 /** What makes a cluster come into a phase, more often than not. */
-function bringAbout(phase: Phase, random: SeededRandom, { atMs, nodes }: { atMs: number; nodes: number }): Fault[] {
+function bringAbout(
+  phase: Phase,
+  random: SeededRandom,
+  { atMs, nodes, forHarm }: { atMs: number; nodes: number; forHarm: boolean },
+): Fault[] {
   const node = 1 + random.below(nodes)
   switch (phase) {
     case 'idle':
@@ -82,6 +86,8 @@ function bringAbout(phase: Phase, random: SeededRandom, { atMs, nodes }: { atMs:
     case 'election':
       return [{ atMs, forMs: 1_500, kind: 'crash', targets: ['leader'] }]
     case 'snapshot':
+      // What has forgotten something is struck again before another may be: it should have something left to be harmed.
+      if (forHarm) return [{ atMs, forMs: 2_000, kind: 'crash', targets: [node] }]
       return [{ atMs, forMs: 50, kind: 'harm', harm: 'state lost', target: node }]
     case 'split':
       return [{ atMs, forMs: 0, ...drawSplit({ random }) }]
