@@ -2,34 +2,25 @@ import { assert } from '../base/assert.js'
 import type { Descriptor, ReplicaDescriptor } from '../base/descriptor.js'
 import type { Key, LogIndex, NodeId, RangeId, ReplicaId, StorageId, Term, Version } from '../base/ids.js'
 import { limits } from '../base/limits.js'
-import { maxVersion, nextVersion } from '../base/version.js'
-import { RangeMachine } from '../kv/machine.js'
+import type { RangeMachine } from '../kv/machine.js'
 import type { ReplicaStatus } from '../kv/requests.js'
-import type { AppliedEntry, Bookkeeping, Command, LineagePiece, SplitEffect, Stored } from '../kv/types.js'
+import type { Bookkeeping, Command, LineagePiece } from '../kv/types.js'
 import type { Raft } from '../raft/raft.js'
 import type { Entry, Message, Ready } from '../raft/types.js'
 import type { Written } from '../raft/writes.js'
-import { contains, overlaps } from '../range/span.js'
+import { overlaps } from '../range/span.js'
 import type { Checkpoint } from '../storage/types.js'
 import type { AddressBook } from './address-book.js'
+import { AppliedState } from './applied-state.js'
 import { Checkpoints } from './checkpoints.js'
-import { configurationOf, isSameConfiguration } from './configuration.js'
 import type { Due } from './due-ticks.js'
 import { Lease } from './lease.js'
 import type { Persisting } from './log-writer.js'
 import { Proposals } from './proposals.js'
+import { Proposer } from './proposer.js'
 import { Reads } from './reads.js'
 import type { ReplicaHost, ReplicaParts, StagedState } from './replica-parts.js'
 import type { Settled } from './replies.js'
-import { cutStorages } from './storages.js'
-
-const NO_PAYLOAD = new Uint8Array(0)
-
-interface Lookup {
-  readonly storage: StorageId
-  readonly key: Key
-  readonly upTo: Version
-}
 
 /** One node's copy of a range: its consensus core, its state machine, and what waits on either. */
 export class Replica implements Persisting, Due {
@@ -39,26 +30,18 @@ export class Replica implements Persisting, Due {
   readonly book: AddressBook
   readonly proposals = new Proposals()
   readonly reads = new Reads()
+  readonly #state: AppliedState
+  readonly #proposer: Proposer
   readonly #lease: Lease
   watchedAt = 0
   readonly #host: ReplicaHost
   readonly #checkpoints: Checkpoints
-  #machine: RangeMachine
-  #storages: Checkpoint['storages']
-  #applied: { readonly index: LogIndex; readonly term: Term }
-  /** Counts states: what was read of, or pictured from, an earlier one is void. */
-  #incarnation = 0
   #isDraining = false
   #isRemoved = false
   /** The first entry of the log that is damaged and not applied: it has to be fetched before anything behind is applied. */
   #damagedFrom: LogIndex | null = null
-  /** Highest version given to a command of this range by this node. */
-  #lastProposed: Version
-  #fetching = false
   /** The tick up to which the core has been told. */
   #toldTick: number
-  /** All that the next entry reads, once it is whole. */
-  #picture: ReadonlyMap<Key, Stored | null> | null = null
 
   constructor(host: ReplicaHost, parts: ReplicaParts) {
     this.#host = host
@@ -67,36 +50,29 @@ export class Replica implements Persisting, Due {
     this.id = parts.id
     this.raft = parts.raft
     this.book = parts.book
-    this.#machine = new RangeMachine(
-      parts.range,
-      parts.bookkeeping,
-      { recordDigest: (record) => host.codec.recordDigest(record) },
-      parts.sessions ?? undefined,
-    )
-    this.#storages = parts.storages
-    this.#applied = parts.applied
+    this.#state = new AppliedState(host, parts, () => host.touch(this))
+    this.#proposer = new Proposer({ host, raft: this.raft, state: this.#state, proposals: this.proposals })
     const { truncated, checkpointed: at, bookkeeping, logBytes } = parts
     this.#checkpoints = new Checkpoints({ truncated, at, bookkeeping, logBytes })
-    this.#lastProposed = parts.bookkeeping.clock
     this.#toldTick = host.tick()
     this.#tellFitness()
   }
 
   get machine(): RangeMachine {
-    return this.#machine
+    return this.#state.machine
   }
 
   /** False: it was just placed here, or its state was lost. It votes if it ever did, applies nothing, and waits for a snapshot. */
   get hasState(): boolean {
-    return this.#storages.length > 0
+    return this.storages.length > 0
   }
 
   get storages(): Checkpoint['storages'] {
-    return this.#storages
+    return this.#state.storages
   }
 
   get incarnation(): number {
-    return this.#incarnation
+    return this.#state.incarnation
   }
 
   /** Bookkeeping as of D; null: no checkpoint is there yet. */
@@ -130,11 +106,11 @@ export class Replica implements Persisting, Due {
   }
 
   get applied(): LogIndex {
-    return this.#applied.index
+    return this.#state.applied.index
   }
 
   get appliedTerm(): Term {
-    return this.#applied.term
+    return this.#state.applied.term
   }
 
   get leads(): boolean {
@@ -151,9 +127,7 @@ export class Replica implements Persisting, Due {
   }
 
   storageOf(key: Key): StorageId {
-    const found = this.#storages.find((each) => contains(each.span, key))
-    assert(found !== undefined, 'no storage covers the key', this.range)
-    return found.storage
+    return this.#state.storageOf(key)
   }
 
   // ---- time ----
@@ -176,77 +150,29 @@ export class Replica implements Persisting, Due {
 
   // ---- proposing ----
 
-  /**
-   * Puts waiting commands into the log, one entry per call. Their versions lie above everything proposed or applied in this
-   * range and above every timestamp in the log, also uncommitted ones: entry timestamps strictly increase along the log.
-   */
+  /** Puts waiting commands into the log, one entry per call. */
   propose(): void {
-    if (this.proposals.waiting === 0 || !this.raft.canPropose()) return
-    const above = maxVersion(maxVersion(this.#lastProposed, this.raft.lastTimestamp), this.clock)
-    const taken = this.proposals.takeEntry({ above, now: this.#host.now(), monotonicMs: this.#host.monotonicMs() })
-    if (taken === null) return
-    const timestamp = taken.commands.at(-1)!.version
-    const payload = this.#host.codec.encodeCommands(taken.commands)
-    const at = this.raft.propose({ kind: 'commands', timestamp, payload })
-    assert(at !== null, 'a leader takes proposals', this.range)
-    this.#lastProposed = timestamp
-    this.proposals.proposed(at.index, { ...taken, term: at.term })
-    this.#warm(taken.commands)
+    this.#proposer.propose()
   }
 
   /** A change of replicas may be proposed: the last one is applied, and the core would take it. */
   get mayChangeReplicas(): boolean {
-    if (!this.hasState || !this.raft.canChangeConfiguration()) return false
-    return isSameConfiguration(configurationOf(this.descriptor.replicas), this.raft.configuration)
+    return this.#proposer.mayChangeReplicas
   }
 
   /** Puts a change of replicas into the log, an entry of its own. False: not now. */
   proposeReplicas(change: { replicas: readonly ReplicaDescriptor[]; nextReplica: ReplicaId }): boolean {
-    if (!this.mayChangeReplicas) return false
-    const above = maxVersion(maxVersion(this.#lastProposed, this.raft.lastTimestamp), this.clock)
-    const version = maxVersion(nextVersion(above), this.#host.now())
-    const { replicas, nextReplica } = change
-    const command: Command = { kind: 'replicas', version, epoch: this.descriptor.epoch + 1, replicas, nextReplica }
-    const payload = this.#host.codec.encodeCommands([command])
-    if (this.raft.propose({ kind: 'configuration', timestamp: version, payload }) === null) return false
-    this.#lastProposed = version
-    return true
-  }
-
-  /** Starts reading what the conditions will need, while the entry is on its way to a majority. */
-  #warm(commands: readonly Command[]): void {
-    const { missing } = this.#look(this.machine.needs(commands))
-    if (missing.length > 0) this.#host.state.fetch(missing, () => {})
-  }
-
-  /** What is at hand of these keys, and what has to be fetched. Keys outside of the range are never read. */
-  #look(keys: readonly Key[]): { picture: Map<Key, Stored | null>; missing: Lookup[] } {
-    const picture = new Map<Key, Stored | null>()
-    const missing: Lookup[] = []
-    for (const key of keys) {
-      if (!contains(this.descriptor.span, key)) continue
-      const storage = this.storageOf(key)
-      const known = this.#host.state.peek({ storage, key })
-      if (known === undefined) missing.push({ storage, key, upTo: this.clock })
-      else picture.set(key, known)
-    }
-    return { picture, missing }
+    return this.#proposer.proposeReplicas(change)
   }
 
   /** Timestamp for an entry that the core itself writes (the no-op of a new term). */
   timestampAbove(above: Version): Version {
-    const floor = maxVersion(maxVersion(above, this.#lastProposed), this.clock)
-    this.#lastProposed = maxVersion(nextVersion(floor), this.#host.now())
-    return this.#lastProposed
+    return this.#proposer.timestampAbove(above)
   }
 
   /** Brings the log's timestamps up to `version`, with an empty entry unless one is on its way: replicas' clocks follow. */
   advanceTo(version: Version): void {
-    if (!this.raft.canPropose() || this.raft.lastTimestamp >= version) return
-    const timestamp = maxVersion(this.timestampAbove(this.raft.lastTimestamp), version)
-    this.#lastProposed = timestamp
-    const at = this.raft.propose({ kind: 'noop', timestamp, payload: NO_PAYLOAD })
-    assert(at !== null, 'a leader takes proposals', this.range)
+    this.#proposer.advanceTo(version)
   }
 
   // ---- effects of the core ----
@@ -290,7 +216,7 @@ export class Replica implements Persisting, Due {
   // ---- applying ----
 
   get hasUnapplied(): boolean {
-    return this.raft.commit > this.#applied.index
+    return this.raft.commit > this.applied
   }
 
   /** What is committed waits for LevelDB to take what was applied before. */
@@ -300,12 +226,11 @@ export class Replica implements Persisting, Due {
 
   /**
    * Applies committed entries in log order, as far as what they read is at hand; stops at the first that has to wait for the
-   * disk and goes on when its picture is whole; bounded per turn, and by what LevelDB has not taken yet. The picture holds what was
-   * at hand too: the cache may let go of it while the rest is fetched. It cannot age: nothing else writes this range's keys.
+   * disk and goes on when that is there; bounded per turn, and by what LevelDB has not taken yet.
    */
   applyCommitted(): void {
-    if (this.#fetching || !this.hasUnapplied || !this.hasState || this.#isHeld) return
-    const from = (this.#applied.index + 1) as LogIndex
+    if (this.#state.isFetching || !this.hasUnapplied || !this.hasState || this.#isHeld) return
+    const from = (this.applied + 1) as LogIndex
     if (from === this.#damagedFrom) return
     for (const entry of this.raft.committedEntries({ from, bytesMax: limits.frameBytesMax })) {
       if (!this.#applyEntry(entry)) return
@@ -314,23 +239,11 @@ export class Replica implements Persisting, Due {
   }
 
   #applyEntry(entry: Entry): boolean {
-    assert(entry.index === this.#applied.index + 1, 'entries apply in order', this.range, entry.index)
-    const commands = this.#commandsOf(entry)
-    if (this.#picture === null) {
-      const { picture, missing } = this.#look(this.machine.needs(commands))
-      if (missing.length > 0) {
-        this.#fetch(picture, missing)
-        return false
-      }
-      this.#picture = picture
-    }
+    const applied = this.#state.apply(entry, this.#commandsOf(entry))
+    if (applied === null) return false
     const proposed = this.proposals.takeApplied(entry)
-    const applied = this.machine.apply({ timestamp: entry.timestamp, commands }, { latest: (key) => this.#latest(key) })
-    this.#picture = null
-    this.#applied = { index: entry.index, term: entry.term }
-    this.#write(applied)
     this.#host.onApplied(this, applied)
-    if (applied.split !== null) this.#split(applied.split)
+    if (applied.split !== null) this.#host.onSplit(this, applied.split, this.#state.split(applied.split))
     if (proposed !== null) settleAll(proposed.proposals, applied.outcomes)
     this.raft.appliedTo(entry.index)
     if (applied.replicas !== null) {
@@ -346,73 +259,27 @@ export class Replica implements Persisting, Due {
     return this.proposals.commandsAt(entry) ?? this.#host.codec.decodeCommands(entry.payload)
   }
 
-  #fetch(picture: Map<Key, Stored | null>, missing: readonly Lookup[]): void {
-    this.#fetching = true
-    const incarnation = this.#incarnation
-    this.#host.state.fetch(missing, (found) => {
-      // The state that was asked is gone, or damaged, which ends it as soon as its damage is told.
-      if (incarnation !== this.#incarnation || found === null) return
-      this.#fetching = false
-      missing.forEach(({ key }, at) => {
-        picture.set(key, found[at] ?? null)
-      })
-      this.#picture = picture
-      this.#host.touch(this)
-    })
-  }
-
-  #latest(key: Key): Stored | null {
-    const pictured = this.#picture?.get(key)
-    assert(pictured !== undefined, 'apply reads only what it named', this.range)
-    return pictured
-  }
-
-  #write(applied: AppliedEntry): void {
-    if (applied.records.length === 0 && applied.journal === null) return
-    const records = applied.records.map((record) => ({ storage: this.storageOf(record.key), record }))
-    const journals = applied.journal === null ? [] : [{ range: this.range, record: applied.journal }]
-    this.#host.state.write({ records, journals }, this.#host.logBatch())
-  }
-
-  /** A split moves no data: the child reads the same storage ids. */
-  #split(effect: SplitEffect): void {
-    const childStorages = cutStorages(this.#storages, effect.bookkeeping.descriptor.span)
-    this.#storages = cutStorages(this.#storages, this.descriptor.span)
-    this.#host.onSplit(this, effect, childStorages)
-  }
-
   // ---- what becomes of its state ----
 
   /** Takes over a staged state. The core has been moved to it; the switch goes into our log with the core's next Ready. */
-  install({ machine, storages, applied }: StagedState): void {
-    assert(machine.bookkeeping.descriptor.range === this.range, 'a state of another range', this.range)
-    this.#nextIncarnation()
-    this.#machine = machine
-    this.#storages = storages
-    this.#applied = applied
-    this.#checkpoints.restart(applied)
-    this.#lastProposed = maxVersion(this.#lastProposed, machine.bookkeeping.clock)
+  install(staged: StagedState): void {
+    this.#state.install(staged)
+    this.#checkpoints.restart(staged.applied)
+    this.#proposer.raiseTo(this.clock)
     this.book.applied()
     this.#tellFitness()
   }
 
   /** Its state can't be trusted any more: from here on it has none. */
   loseState(): void {
-    this.#nextIncarnation()
-    this.#storages = []
+    this.#state.lose()
     this.#tellFitness()
-  }
-
-  #nextIncarnation(): void {
-    this.#incarnation++
-    this.#fetching = false
-    this.#picture = null
   }
 
   /** It is out of its range, or let go of: nothing of it is used any more. */
   remove(): void {
     this.#isRemoved = true
-    this.#nextIncarnation()
+    this.#state.end()
   }
 
   /** This node is to lead nothing any more. */
@@ -437,15 +304,15 @@ export class Replica implements Persisting, Due {
 
   /** The picture of this turn, to be written to our log once the state up to it is durable. */
   checkpoint(truncateTo: LogIndex = this.truncated): Checkpoint {
-    const applied = this.#applied
+    const { applied, storages } = this.#state
     const truncated = this.#checkpoints.truncation(truncateTo, applied, (index) => this.raft.termAt(index))
-    return { replica: this.id, applied, bookkeeping: this.machine.bookkeeping, storages: this.#storages, truncated }
+    return { replica: this.id, applied, bookkeeping: this.machine.bookkeeping, storages, truncated }
   }
 
   /** Where its log might begin; the rest of what decides lies with the node. */
   get truncatable(): { applied: LogIndex; allPersisted: LogIndex; keptAbove(index: LogIndex): number } {
     const { lastIndex: last, allPersisted } = this.raft
-    return { applied: this.#applied.index, ...this.#checkpoints.truncatable({ last, allPersisted }) }
+    return { applied: this.applied, ...this.#checkpoints.truncatable({ last, allPersisted }) }
   }
 
   cutLogTo(index: LogIndex): void {
@@ -454,7 +321,7 @@ export class Replica implements Persisting, Due {
   }
 
   needsCheckpoint(truncateTo: LogIndex): boolean {
-    return this.hasState && this.#checkpoints.isNeeded({ applied: this.#applied.index, truncateTo })
+    return this.hasState && this.#checkpoints.isNeeded({ applied: this.applied, truncateTo })
   }
 
   get isCheckpointed(): boolean {
@@ -469,7 +336,7 @@ export class Replica implements Persisting, Due {
       role,
       term,
       leader: this.leaderNode,
-      applied: this.#applied.index,
+      applied: this.applied,
       commit,
       lastIndex,
       hasState: this.hasState,

@@ -1,62 +1,23 @@
 import type { NodeInfo } from '../base/descriptor.js'
 import type { NodeId, RangeId, Version } from '../base/ids.js'
-import { NO_VERSION } from '../base/ids.js'
-import { limits } from '../base/limits.js'
 import type { NodeStatus, ReplySink, Request, ServerHello } from '../kv/requests.js'
 import type { StateDamage } from '../storage/types.js'
-import { DueTicks } from './due-ticks.js'
-import { ReplicaFactory } from './factory.js'
-import { figuresOf, type StoreFigures, statusOf } from './figures.js'
-import { IdPool } from './id-pool.js'
-import { Keeping } from './keeping.js'
-import { KnownNodes } from './known-nodes.js'
-import { LogTime } from './log-time.js'
-import { LogWriter } from './log-writer.js'
-import { type JoinResult, MetaDuties } from './meta-duties.js'
-import { MetaIndex } from './meta-index.js'
+import { figuresOf, type StoreFigures } from './figures.js'
+import type { JoinResult } from './meta-duties.js'
 import { openReplicas } from './open-replicas.js'
-import { Outbox } from './outbox.js'
-import { PeerMessages } from './peer-messages.js'
-import type { PeerFrame, PeerMessage } from './ports.js'
+import type { PeerFrame } from './ports.js'
 import { type Queue, queuesOf } from './queues.js'
 import type { Replica } from './replica.js'
-import type { ReplicaHost } from './replica-parts.js'
 import { failure } from './replies.js'
-import { type Reports, reportsOf } from './reports.js'
-import { Requests } from './requests.js'
-import { Routes } from './routes.js'
-import { SessionFloors } from './session-floors.js'
-import { StateSync } from './state-sync.js'
 import type { StoreOptions } from './store-options.js'
-import { Ticker } from './ticker.js'
-import { VersionReads } from './version-reads.js'
+import { StoreParts } from './store-parts.js'
 
 const STOPPING = failure('UNAVAILABLE', 'this node is stopping')
-const LET_GO = failure('UNAVAILABLE', 'this node has let go of the range')
 
 /** One node: its replicas, and the one loop that drives them. Callers only enqueue; everything happens in turns. */
 export class Store {
   readonly #options: StoreOptions
-  readonly #replicas = new Map<RangeId, Replica>()
-  readonly #nodes: KnownNodes
-  readonly #index = new MetaIndex()
-  readonly #outbox = new Outbox()
-  readonly #writer: LogWriter
-  readonly #stateSync: StateSync
-  readonly #ticker: Ticker
-  readonly #time: LogTime
-  /** Replicas by the tick at which time makes them act. */
-  readonly #dueTicks = new DueTicks<Replica>()
-  readonly #duties: MetaDuties
-  readonly #ids: IdPool
-  readonly #routes: Routes
-  readonly #requests: Requests
-  readonly #sessionFloors: SessionFloors
-  readonly #versionReads: VersionReads
-  readonly #factory: ReplicaFactory
-  readonly #keeping: Keeping
-  readonly #peerMessages: PeerMessages
-  readonly #startedMs: number
+  readonly #parts: StoreParts
 
   #frames: PeerFrame[] = []
   #damages: StateDamage[] = []
@@ -71,97 +32,7 @@ export class Store {
 
   constructor(options: StoreOptions) {
     this.#options = options
-    this.#startedMs = options.clock.monotonicMs()
-    this.#time = new LogTime(options.clock)
-    this.#nodes = new KnownNodes(options.self, options.birth.nodes, (info) => options.onNode?.(info))
-    const wake = () => this.#wake()
-    this.#writer = new LogWriter(options.log, wake)
-    this.#ticker = new Ticker(options.clock, { isIdle: (tick) => this.#isIdle(tick), wake })
-    const replicas = this.#replicas
-    const send = (to: NodeId, message: PeerMessage) => {
-      this.#outbox.message(to, message)
-      wake()
-    }
-    const touch = (replica: Replica) => this.#touch(replica)
-    this.#stateSync = new StateSync({
-      log: options.log,
-      state: options.state,
-      writer: this.#writer,
-      replicas,
-      wake,
-      keptBytesMax: options.logKeptForSlowBytes ?? limits.logKeptForSlowBytes,
-      pinned: (replica) => this.#keeping.sender.oldestIndex(replica),
-    })
-    this.#duties = new MetaDuties({
-      self: () => options.self,
-      index: this.#index,
-      birth: options.birth,
-      replicas,
-      others: () => this.#nodes.others,
-      send,
-      touch,
-    })
-    this.#ids = new IdPool(options.random, (request, count) => this.#duties.requestIds(this.#ids, request, count))
-    this.#routes = new Routes({ replicas, index: this.#index, nodes: this.#nodes.byId })
-    this.#sessionFloors = new SessionFloors(replicas, touch, { sessionKeptMs: options.sessionKeptMs })
-    this.#versionReads = new VersionReads({
-      serve: (replica, read) => this.#requests.serve(replica, read),
-      advance: (replica, to) => this.#advance(replica, to),
-      monotonicMs: () => options.clock.monotonicMs(),
-    })
-    this.#requests = new Requests({
-      replicas,
-      routes: this.#routes,
-      ids: this.#ids,
-      state: options.state,
-      outbox: this.#outbox,
-      monotonicMs: () => options.clock.monotonicMs(),
-      doorVersion: () => this.#time.door,
-      clusterMs: () => this.#time.clusterMs,
-      versionReads: this.#versionReads,
-      touch,
-      isDiskFull: () => options.log.isFull || options.state.isFull,
-      status: (id) => ({ kind: 'status', id, version: NO_VERSION, status: this.status() }),
-    })
-    const { boot, random, log } = options
-    this.#factory = new ReplicaFactory({ host: this.#host(), boot, random, log })
-    this.#keeping = new Keeping({
-      ...options,
-      replicas,
-      factory: this.#factory,
-      writer: this.#writer,
-      stateSync: this.#stateSync,
-      index: this.#index,
-      now: () => this.#time.now,
-      send,
-      touch,
-      refuseAll: (replica) => this.#requests.refuseAll(replica, LET_GO),
-    })
-    this.#peerMessages = new PeerMessages({
-      advance: (replica, to) => this.#advance(replica, to),
-      ...this.#keeping.hearers,
-      replicas,
-      nodes: this.#nodes,
-      duties: this.#duties,
-      ids: this.#ids,
-      send,
-      touch,
-    })
-  }
-
-  #host(): ReplicaHost {
-    const { state, codec, clock } = this.#options
-    return {
-      state,
-      codec,
-      logBatch: () => this.#writer.lastNumber,
-      tick: () => this.#ticker.now,
-      now: () => this.#time.now,
-      monotonicMs: () => clock.monotonicMs(),
-      wallMs: () => clock.wallMs(),
-      touch: (replica) => this.#touch(replica),
-      ...this.#reports(),
-    }
+    this.#parts = new StoreParts(options, { wake: () => this.#wake(), touch: (replica) => this.#touch(replica) })
   }
 
   // ---- life ----
@@ -169,23 +40,23 @@ export class Store {
   /** Brings up all replicas from the log and the state store, then serves. `done` when it does. */
   start(done: () => void): void {
     const { stateVerdict = { kind: 'whole' } } = this.#options
-    const parts = { ...this.#options, stateVerdict, writer: this.#writer, factory: this.#factory, index: this.#index }
-    openReplicas(parts, ({ replicas, broken }) => {
+    const { writer, factory, index, nodes, time, keeping, ticker } = this.#parts
+    openReplicas({ ...this.#options, stateVerdict, writer, factory, index }, ({ replicas, broken }) => {
       for (const replica of replicas) {
-        this.#replicas.set(replica.range, replica)
+        this.#parts.replicas.set(replica.range, replica)
         this.#active.add(replica)
-        this.#time.needMajorityOf(replica.descriptor.replicas.length)
+        time.needMajorityOf(replica.descriptor.replicas.length)
       }
       // Without a replica it gives no versions, but clients take over what its hello says.
-      if (replicas.length === 0) this.#time.needMajorityOf(this.#nodes.byId.size)
-      for (const node of this.#index.nodes) this.#nodes.told(node)
+      if (replicas.length === 0) time.needMajorityOf(nodes.byId.size)
+      for (const node of index.nodes) nodes.told(node)
       this.#serving = true
-      this.#keeping.opened(broken)
-      this.#ticker.start()
+      keeping.opened(broken)
+      ticker.start()
       this.#wake()
       done()
     })
-    this.#writer.flush()
+    writer.flush()
     this.#wake()
   }
 
@@ -197,11 +68,12 @@ export class Store {
     if (this.#stopped) return done()
     this.#stopped = true
     this.#serving = false
-    this.#ticker.stop()
-    for (const replica of this.#replicas.values()) this.#requests.refuseAll(replica, STOPPING)
-    this.#ids.refuseAll(STOPPING)
-    this.#stateSync.close(done)
-    this.#writer.force()
+    const { ticker, replicas, requests, ids, stateSync, writer } = this.#parts
+    ticker.stop()
+    for (const replica of replicas.values()) requests.refuseAll(replica, STOPPING)
+    ids.refuseAll(STOPPING)
+    stateSync.close(done)
+    writer.force()
     this.#wake()
   }
 
@@ -211,7 +83,7 @@ export class Store {
    */
   drain(done: () => void): void {
     if (this.#stopped || !this.#serving) return done()
-    this.#keeping.drain(done)
+    this.#parts.keeping.drain(done)
     this.#wake()
   }
 
@@ -231,16 +103,16 @@ export class Store {
 
   /** The transport lost its connection to a node. */
   peerDown(node: NodeId): void {
-    this.#nodes.lost(node)
-    this.#keeping.sender.peerDown(node)
-    for (const replica of this.#replicas.values()) {
+    this.#parts.nodes.lost(node)
+    this.#parts.keeping.sender.peerDown(node)
+    for (const replica of this.#parts.replicas.values()) {
       for (const peer of replica.descriptor.replicas) if (peer.node === node) replica.raft.unreachable(peer.replica)
     }
   }
 
   /** A node said itself who and where it is. */
   nodeSeen(info: NodeInfo): void {
-    this.#nodes.seen(info)
+    this.#parts.nodes.seen(info)
   }
 
   /** The state store found damage in what it holds. */
@@ -255,7 +127,7 @@ export class Store {
     done: (result: JoinResult) => void,
   ): void {
     if (this.#stopped) return done({ kind: 'redirect', leader: null })
-    this.#duties.join(request, done)
+    this.#parts.duties.join(request, done)
     this.#wake()
   }
 
@@ -297,28 +169,29 @@ export class Store {
    * What apply has for other nodes (ids for their splits) leaves with the next turn: a peer gets one frame per turn.
    */
   #turn(): void {
-    if (this.#serving) this.#time.read()
+    const { time, writer, outbox, stateSync } = this.#parts
+    if (this.#serving) time.read()
     this.#taking = this.#serving
-    this.#writer.drainFinished()
+    writer.drainFinished()
     const active = this.#serving ? this.#takeInputs() : []
     this.#taking = false
     for (const replica of active) this.#propose(replica)
-    this.#outbox.flushMessages(this.#options.transport)
-    this.#writer.flush()
+    outbox.flushMessages(this.#options.transport)
+    writer.flush()
     for (const replica of active) this.#apply(replica)
-    if (this.#serving) this.#stateSync.maybeStart(this.#options.stateSyncEveryBytes)
+    if (this.#serving) stateSync.maybeStart(this.#options.stateSyncEveryBytes)
     if (this.#stopped) this.#refuseArrived()
-    this.#outbox.flushReplies()
-    this.#options.state.logDurable(this.#writer.durable)
-    if (this.#outbox.hasMessages) this.#wake()
+    outbox.flushReplies()
+    this.#options.state.logDurable(writer.durable)
+    if (outbox.hasMessages) this.#wake()
   }
 
   /** Returns the replicas with something to do in this turn. */
   #takeInputs(): Iterable<Replica> {
-    for (const damage of this.#damages.splice(0)) this.#keeping.lifecycle.damaged(damage)
+    for (const damage of this.#damages.splice(0)) this.#parts.keeping.lifecycle.damaged(damage)
     this.#takeFrames()
     this.#takeRequests()
-    if (this.#ticker.take()) this.#tick(this.#ticker.now)
+    if (this.#parts.ticker.take()) this.#tick(this.#parts.ticker.now)
     const active = this.#active
     this.#active = new Set()
     for (const replica of active) if (!this.#isHere(replica)) active.delete(replica)
@@ -326,7 +199,7 @@ export class Store {
   }
 
   #isHere(replica: Replica): boolean {
-    return this.#replicas.get(replica.range) === replica
+    return this.#parts.replicas.get(replica.range) === replica
   }
 
   #propose(replica: Replica): void {
@@ -336,38 +209,39 @@ export class Store {
       (context) => replica.raft.readIndex(context),
       () => replica.leaseIndex(),
     )
-    this.#requests.refuseReads(refused, replica)
+    this.#parts.requests.refuseReads(refused, replica)
     this.#collect(replica)
   }
 
   #apply(replica: Replica): void {
     replica.applyCommitted()
     if (!this.#isHere(replica)) return
-    for (const read of replica.reads.takeServable(replica.applied)) this.#requests.serve(replica, read)
-    this.#versionReads.turned(replica)
+    for (const read of replica.reads.takeServable(replica.applied)) this.#parts.requests.serve(replica, read)
+    this.#parts.versionReads.turned(replica)
     if (replica.proposals.waiting > 0 && replica.raft.canPropose()) this.#touch(replica)
-    this.#dueTicks.watch(replica, this.#ticker.now)
+    this.#parts.dueTicks.watch(replica, this.#parts.ticker.now)
   }
 
   #collect(replica: Replica): void {
     const ready = replica.raft.takeReady()
     if (ready !== null) {
       replica.accept(ready)
-      for (const context of ready.failedReads) this.#requests.refuseReads(replica.reads.fail(context), replica)
-      if (ready.restored !== null) this.#keeping.lifecycle.switched(replica, ready.restored)
-      this.#writer.add(replica.range, replica, ready)
+      for (const context of ready.failedReads) this.#parts.requests.refuseReads(replica.reads.fail(context), replica)
+      if (ready.restored !== null) this.#parts.keeping.lifecycle.switched(replica, ready.restored)
+      this.#parts.writer.add(replica.range, replica, ready)
       if (replica.raft.hasMoreToSend) this.#touch(replica)
     }
     replica.observeLease()
   }
 
   #takeFrames(): void {
+    const { time, peerMessages } = this.#parts
     if (this.#frames.length === 0) return
     const frames = this.#frames
     this.#frames = []
     for (const frame of frames) {
-      this.#time.heard(frame.from, frame.wallMs)
-      for (const message of frame.messages) this.#peerMessages.take(frame.from, message)
+      time.heard(frame.from, frame.wallMs)
+      for (const message of frame.messages) peerMessages.take(frame.from, message)
     }
   }
 
@@ -375,109 +249,69 @@ export class Store {
     if (this.#arrived.length === 0) return
     const arrived = this.#arrived
     this.#arrived = []
-    for (const { requests, sink } of arrived) for (const request of requests) this.#requests.take(request, sink)
+    for (const { requests, sink } of arrived) for (const request of requests) this.#parts.requests.take(request, sink)
   }
 
   #refuseArrived(): void {
     for (const { requests, sink } of this.#arrived.splice(0)) {
-      for (const request of requests) this.#requests.refuse(request, sink, STOPPING)
+      for (const request of requests) this.#parts.requests.refuse(request, sink, STOPPING)
     }
-  }
-
-  /** Nobody acts at that tick, so it needs no turn. */
-  #isIdle(tick: number): boolean {
-    return !(
-      this.#dueTicks.has(tick) ||
-      this.#duties.isDue(tick) ||
-      this.#ids.isWaiting ||
-      this.#versionReads.isWaiting ||
-      this.#keeping.upkeep.isDue(tick) ||
-      this.#sessionFloors.isDue(tick)
-    )
   }
 
   #tick(now: number): void {
-    for (const replica of this.#dueTicks.take(now)) this.#active.add(replica)
-    this.#keeping.upkeep.run(now)
-    if (this.#duties.isDue(now)) this.#duties.report(now)
-    this.#ids.tick(this.#options.clock.monotonicMs())
-    if (this.#sessionFloors.isDue(now)) this.#sessionFloors.move(now, this.#time.now)
-    this.#versionReads.tick()
-  }
-
-  // ---- what replicas report ----
-
-  /** Versions too far in the future are not for the log, whoever asks. */
-  #advance(replica: Replica, version: Version): void {
-    if (replica.leads) {
-      if (version > this.#time.door) return
-      replica.advanceTo(version)
-      return this.#touch(replica)
-    }
-    const { leader } = replica.raft
-    const node = replica.leaderNode
-    if (leader === null || node === null) return
-    this.#outbox.message(node, { type: 'advance', range: replica.range, from: replica.id, to: leader, version })
-  }
-
-  #reports(): Reports {
-    return reportsOf({
-      index: this.#index,
-      nodes: this.#nodes,
-      outbox: this.#outbox,
-      logger: this.#options.logger,
-      duties: () => this.#duties,
-      requests: () => this.#requests,
-      keeping: () => this.#keeping,
-      onApplied: (replica, applied) => this.#options.onApplied?.(replica, applied),
-    })
+    const { dueTicks, keeping, duties, ids, sessionFloors, versionReads, time } = this.#parts
+    for (const replica of dueTicks.take(now)) this.#active.add(replica)
+    keeping.upkeep.run(now)
+    if (duties.isDue(now)) duties.report(now)
+    ids.tick(this.#options.clock.monotonicMs())
+    if (sessionFloors.isDue(now)) sessionFloors.move(now, time.now)
+    versionReads.tick()
   }
 
   // ---- what others may ask ----
 
   get now(): Version {
-    return this.#time.now
+    return this.#parts.time.now
   }
 
   hello(): ServerHello {
-    if (this.#serving) this.#time.read()
+    const { time, nodes } = this.#parts
+    if (this.#serving) time.read()
     const { cluster, self } = this.#options
-    return { cluster, node: self.node, nodes: this.#nodes.all, version: this.#time.now }
+    return { cluster, node: self.node, nodes: nodes.all, version: time.now }
   }
 
   replica(range: RangeId): Replica | undefined {
-    return this.#replicas.get(range)
+    return this.#parts.replicas.get(range)
   }
 
   get replicas(): Iterable<Replica> {
-    return this.#replicas.values()
+    return this.#parts.replicas.values()
   }
 
   /** Has the replicas of a range that is led here compare what they wrote, now instead of some time. */
   compareDigests(range: RangeId): void {
-    const replica = this.#replicas.get(range)
-    if (replica?.leads) this.#keeping.digests.ask(replica)
+    const replica = this.#parts.replicas.get(range)
+    if (replica?.leads) this.#parts.keeping.digests.ask(replica)
   }
 
   node(id: NodeId): NodeInfo | undefined {
-    return this.#nodes.byId.get(id)
+    return this.#parts.nodes.byId.get(id)
   }
 
   status(): NodeStatus {
-    const uptimeMs = Math.round(this.#options.clock.monotonicMs() - this.#startedMs)
-    return statusOf({ ...this.#options, nodes: this.#nodes.all, replicas: this.#replicas.values(), uptimeMs })
+    return this.#parts.status()
   }
 
   figures(): StoreFigures {
+    const { requests, replicas, keeping } = this.#parts
     const { state, log } = this.#options
-    const coldReads = this.#requests.coldReads
-    const { sender, receiver } = this.#keeping
-    const snapshots = { in: receiver.open, out: sender.open }
+    const { sender, receiver } = keeping
     return figuresOf({
-      replicas: this.#replicas.values(),
-      coldReads,
+      replicas: replicas.values(),
+      coldReads: requests.coldReads,
       frames: this.#frames.length,
-      snapshots,
+      snapshots: { in: receiver.open, out: sender.open },
       state,
       log,
     })
@@ -485,11 +319,12 @@ export class Store {
 
   /** What waits in this node, each with its bound. */
   queues(): readonly Queue[] {
-    const { sender, receiver } = this.#keeping
+    const { requests, replicas, keeping, versionReads } = this.#parts
+    const { sender, receiver } = keeping
     return queuesOf({
-      replicas: this.#replicas.values(),
-      cold: this.#requests.coldQueues,
-      versionReadBytes: this.#versionReads.bytesMost,
+      replicas: replicas.values(),
+      cold: requests.coldQueues,
+      versionReadBytes: versionReads.bytesMost,
       snapshotsIn: receiver.open,
       snapshotsOut: sender.open,
       state: this.#options.state,
