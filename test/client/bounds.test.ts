@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { limits } from '../../src/base/limits.js'
 import { Admission } from '../../src/client/admission.js'
 import { Sequences } from '../../src/client/sequences.js'
+import { times } from '../property.js'
 import { FakeCluster, type Outcome, raw, settled } from './fake-cluster.js'
 
 describe('sequences', () => {
@@ -20,7 +21,7 @@ describe('sequences', () => {
           expect(sequences.lowest).toBe(open.length === 0 ? next : Math.min(...open))
         }
       }),
-      { seed: 2, numRuns: 300 },
+      times(300, 2),
     )
   })
 
@@ -60,7 +61,7 @@ describe('admission', () => {
           if (running.length > 1) expect(running.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(100)
         }
       }),
-      { seed: 3, numRuns: 300 },
+      times(300, 3),
     )
   })
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Key, Version } from '../../src/base/ids.js'
 import { KEYSPACES, storedKey } from '../../src/base/keyspace.js'
 import type { Page } from '../../src/client/core.js'
+import { times } from '../property.js'
 import { FakeCluster, outcomeOf, type RangeShape, raw, route, settled } from './fake-cluster.js'
 import { ModelCluster } from './model-cluster.js'
 
@@ -69,7 +70,7 @@ describe('get over several ranges', () => {
           )
         },
       ),
-      { seed: 4, numRuns: 300 },
+      times(300, 4),
     )
   })
 
@@ -119,7 +120,7 @@ describe('a scan over several ranges', () => {
           expect(keys).toEqual(reverse ? expected.reverse() : expected)
         },
       ),
-      { seed: 5, numRuns: 300 },
+      times(300, 5),
     )
   })
 

@@ -20,7 +20,7 @@ export class ModelCluster extends FakeCluster {
   constructor(truth: Route[] = [route({ range: 2 }, 1)], told: readonly Route[] = truth) {
     super({ routes: told })
     this.truth = truth
-    this.answerAll((arrival) => this.#execute(arrival))
+    this.answerAll((arrival) => this.execute(arrival))
   }
 
   /** Runs everything that is under way, until the promise has its end. */
@@ -48,7 +48,7 @@ export class ModelCluster extends FakeCluster {
     this.truth.push(route(left, old.leader), route(right, leader))
   }
 
-  #execute(arrival: Arrival): void {
+  execute(arrival: Arrival): void {
     const { request } = arrival
     if (request.kind === 'routes' || request.kind === 'status') throw new Error(`unexpected ${request.kind}`)
     const refusal = this.#refusalOf(arrival, request)

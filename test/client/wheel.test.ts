@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Timed, TimerWheel } from '../../src/client/wheel.js'
+import { times } from '../property.js'
 import { FakeClock } from './fake-clock.js'
 
 class Alarm extends Timed {
@@ -35,7 +36,7 @@ describe('the timer wheel', () => {
           expect(alarm.woken[0]! - dueMs).toBeLessThanOrEqual(4)
         }
       }),
-      { seed: 1, numRuns: 200 },
+      times(200, 1),
     )
   })
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Role } from '../../src/raft/types.js'
+import { times } from '../property.js'
 import { Cluster } from './cluster.js'
 import { replica, voters } from './configuration.js'
 import { testConfig } from './node.js'
@@ -364,7 +365,7 @@ test('ticks told late and all at once, before the next message, are as ticks tol
     tell()
     expect([late.up.role, late.up.term]).toEqual([punctual.up.role, punctual.up.term])
   }
-  fc.assert(fc.property(fc.array(fc.oneof(ticks, heard), { maxLength: 80 }), run), { seed: 17, numRuns: 500 })
+  fc.assert(fc.property(fc.array(fc.oneof(ticks, heard), { maxLength: 80 }), run), times(500, 17))
 })
 
 /** What a replica in this role waits for. */

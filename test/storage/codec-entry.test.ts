@@ -6,6 +6,7 @@ import type { Command } from '../../src/kv/types.js'
 import { recordDigest } from '../../src/storage/codec/digest.js'
 import { decodeCommands, encodeCommands } from '../../src/storage/codec/entry.js'
 import { DamagedError, UnknownFormatError } from '../../src/storage/codec/errors.js'
+import { times } from '../property.js'
 import { anyCommand, anyRecord } from './codec-arbitraries.js'
 
 const seed = 11
@@ -33,7 +34,7 @@ test('commands come back as they were given', () => {
     fc.property(fc.array(anyCommand, { maxLength: 8 }), (commands) => {
       expect(plain(decodeCommands(encodeCommands(commands)))).toEqual(plain(commands))
     }),
-    { seed, numRuns: 2000 },
+    times(2000, seed),
   )
 })
 
@@ -75,7 +76,7 @@ test('every flipped byte and every cut is refused', () => {
         expect(() => decodeCommands(payload.subarray(0, at))).toThrow(DamagedError)
       },
     ),
-    { seed, numRuns: 500 },
+    times(500, seed),
   )
 })
 
@@ -104,6 +105,6 @@ test('the digest is 32 bits, unsigned, and changes with every part of a record',
       )
       expect(recordDigest({ ...record, value: record.value === null ? new Uint8Array() : null })).not.toBe(digest)
     }),
-    { seed, numRuns: 500 },
+    times(500, seed),
   )
 })

@@ -7,6 +7,7 @@ import { DamagedError, UnknownFormatError } from '../../src/storage/codec/errors
 import { decodeJournal, encodeJournal } from '../../src/storage/codec/journal.js'
 import { decodeRecordValue, recordValueLength, writeRecordValue } from '../../src/storage/codec/record.js'
 import { journalKey, recordKeyLength, writeRecordKey } from '../../src/storage/state/keys.js'
+import { times } from '../property.js'
 import { anyJournal, anyRecord } from './codec-arbitraries.js'
 
 const seed = 12
@@ -37,7 +38,7 @@ test('a record comes back as it was given, an empty value told apart from a tomb
       expect(back.codec).toBe(given.codec)
       expect(back.value && [...back.value]).toEqual(given.value && [...given.value])
     }),
-    { seed, numRuns: 1000 },
+    times(1000, seed),
   )
 })
 
@@ -51,7 +52,7 @@ test('a flipped byte of a record, in its key or its value, is refused', () => {
       bytes[at] = bytes[at]! ^ flip
       expect(() => decodeRecordValue(key, value)).toThrow(DamagedError)
     }),
-    { seed, numRuns: 1000 },
+    times(1000, seed),
   )
 })
 
@@ -91,7 +92,7 @@ test('a journal record comes back as it was given, and the same record gives the
       expect(decodeJournal(key, bytes)).toEqual(given)
       expect(encodeJournal(key, structuredClone(given))).toEqual(bytes)
     }),
-    { seed, numRuns: 1000 },
+    times(1000, seed),
   )
 })
 
@@ -105,6 +106,6 @@ test('a flipped byte of a journal record, or another key, is refused', () => {
       bytes[at] = bytes[at]! ^ flip
       expect(() => decodeJournal(key, bytes)).toThrow(DamagedError)
     }),
-    { seed, numRuns: 500 },
+    times(500, seed),
   )
 })

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import type { Entry, HardState } from '../../src/raft/types.js'
 import type { LogItem, NodeLog } from '../../src/storage/types.js'
 import type { MemoryFiles } from '../../src/testing/files.js'
+import { PROPERTY_MS_MAX, times } from '../property.js'
 import {
   append,
   checkpointItem,
@@ -184,15 +185,19 @@ class Run {
 }
 
 describe('the log, compared with a model', () => {
-  it('holds what was acknowledged after restarts, kills and power cuts, and all or nothing of what was not', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), fc.integer(), async (steps, seed) => {
-        term = 0
-        const files = memoryFiles(seed)
-        const run = new Run(files, await openLog(files.mount(), SEGMENT_BYTES))
-        for (const one of steps) await run.perform(one)
-      }),
-      { seed: 7, numRuns: process.env.HOLDFAST_CI === '1' ? 300 : 60 },
-    )
-  })
+  it(
+    'holds what was acknowledged after restarts, kills and power cuts, and all or nothing of what was not',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), fc.integer(), async (steps, seed) => {
+          term = 0
+          const files = memoryFiles(seed)
+          const run = new Run(files, await openLog(files.mount(), SEGMENT_BYTES))
+          for (const one of steps) await run.perform(one)
+        }),
+        times(60, 7),
+      )
+    },
+    PROPERTY_MS_MAX,
+  )
 })

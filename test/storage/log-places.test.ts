@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { PlaceTable } from '../../src/storage/log/places.js'
+import { times } from '../property.js'
 
 it('places behave as an array with a moving start', () => {
   const step = fc.record({ kind: fc.constantFrom('push', 'push', 'push', 'first', 'last'), count: fc.nat(60) })
@@ -29,7 +30,7 @@ it('places behave as an array with a moving start', () => {
         expect(model.map((_, position) => table.get(first + position))).toEqual(model)
       }
     }),
-    { seed: 11, numRuns: 200 },
+    times(200, 11),
   )
 })
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { StorageId, Version } from '../../src/base/ids.js'
 import type { Stored } from '../../src/kv/types.js'
 import { LatestCache } from '../../src/storage/state/latest-cache.js'
+import { times } from '../property.js'
 import { anyCodec, anyKey } from './codec-arbitraries.js'
 
 const seed = 14
@@ -84,7 +85,7 @@ describe('the latest-version cache', () => {
           }
         }
       }),
-      { seed, numRuns: 500 },
+      times(500, seed),
     )
   })
 

@@ -9,6 +9,7 @@ import { openStateStore } from '../../src/storage/state/state-store.js'
 import { UnsyncedDeletes } from '../../src/storage/state/unsynced-deletes.js'
 import type { SnapshotPlace, StateChunk, StateStore } from '../../src/storage/types.js'
 import { MemoryStateDb } from '../../src/testing/state-db.js'
+import { PROPERTY_MS_MAX, times } from '../property.js'
 import { RANGE } from './state-model.js'
 import { Steps, seededRandom } from './steps.js'
 
@@ -155,51 +156,55 @@ describe('collection', () => {
     expect(bench.collect(1501)).toBe(1)
   })
 
-  test('a power cut at any point of it brings nothing back that a read above the floor could see', () => {
-    const anyStep = fc.oneof(
-      { weight: 6, arbitrary: fc.record({ kind: fc.constant('put' as const), key: fc.nat(2), gone: fc.boolean() }) },
-      { weight: 3, arbitrary: fc.record({ kind: fc.constant('collect' as const), back: fc.nat(6) }) },
-      { weight: 1, arbitrary: fc.record({ kind: fc.constant('sync' as const) }) },
-      { weight: 2, arbitrary: fc.record({ kind: fc.constant('run' as const), steps: fc.nat(6) }) },
-      { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash' as const) }) },
-    )
-    fc.assert(
-      fc.property(fc.nat(), fc.array(anyStep, { minLength: 10, maxLength: 60 }), (seed, steps) => {
-        const bench = new Bench(seededRandom(seed))
-        const written: { key: string; version: number; value: string | null }[] = []
-        let [clock, durable, floor] = [0, 0, 0]
-        for (const step of steps) {
-          if (step.kind === 'put') {
-            const each = { key: 'abc'[step.key]!, version: ++clock, value: step.gone ? null : `${clock}` }
-            written.push(each)
-            bench.put(each.key, each.version, each.value)
-          } else if (step.kind === 'collect') {
-            floor = Math.max(floor, durable - step.back)
-            const work = { storage, span: ALL, floor: v(floor), durable: v(durable) }
-            bench.store.collect(work, () => {})
-          } else if (step.kind === 'sync') {
-            const covered = clock
-            bench.store.sync(() => {
-              durable = Math.max(durable, covered)
-            })
-          } else if (step.kind === 'run') for (let i = 0; i < step.steps; i++) bench.steps.step()
-          else {
-            bench.crash()
-            // Replay from D.
-            for (const { key, version, value } of written) if (version > durable) bench.put(key, version, value)
+  test(
+    'a power cut at any point of it brings nothing back that a read above the floor could see',
+    () => {
+      const anyStep = fc.oneof(
+        { weight: 6, arbitrary: fc.record({ kind: fc.constant('put' as const), key: fc.nat(2), gone: fc.boolean() }) },
+        { weight: 3, arbitrary: fc.record({ kind: fc.constant('collect' as const), back: fc.nat(6) }) },
+        { weight: 1, arbitrary: fc.record({ kind: fc.constant('sync' as const) }) },
+        { weight: 2, arbitrary: fc.record({ kind: fc.constant('run' as const), steps: fc.nat(6) }) },
+        { weight: 1, arbitrary: fc.record({ kind: fc.constant('crash' as const) }) },
+      )
+      fc.assert(
+        fc.property(fc.nat(), fc.array(anyStep, { minLength: 10, maxLength: 60 }), (seed, steps) => {
+          const bench = new Bench(seededRandom(seed))
+          const written: { key: string; version: number; value: string | null }[] = []
+          let [clock, durable, floor] = [0, 0, 0]
+          for (const step of steps) {
+            if (step.kind === 'put') {
+              const each = { key: 'abc'[step.key]!, version: ++clock, value: step.gone ? null : `${clock}` }
+              written.push(each)
+              bench.put(each.key, each.version, each.value)
+            } else if (step.kind === 'collect') {
+              floor = Math.max(floor, durable - step.back)
+              const work = { storage, span: ALL, floor: v(floor), durable: v(durable) }
+              bench.store.collect(work, () => {})
+            } else if (step.kind === 'sync') {
+              const covered = clock
+              bench.store.sync(() => {
+                durable = Math.max(durable, covered)
+              })
+            } else if (step.kind === 'run') for (let i = 0; i < step.steps; i++) bench.steps.step()
+            else {
+              bench.crash()
+              // Replay from D.
+              for (const { key, version, value } of written) if (version > durable) bench.put(key, version, value)
+            }
           }
-        }
-        bench.steps.runAll()
-        for (let at = Math.max(1, floor); at <= clock; at++) {
-          for (const key of 'abc') {
-            const expected = written.findLast((each) => each.key === key && each.version <= at)?.value ?? null
-            expect(bench.latest(key, at), `${key} at ${at}`).toBe(expected)
+          bench.steps.runAll()
+          for (let at = Math.max(1, floor); at <= clock; at++) {
+            for (const key of 'abc') {
+              const expected = written.findLast((each) => each.key === key && each.version <= at)?.value ?? null
+              expect(bench.latest(key, at), `${key} at ${at}`).toBe(expected)
+            }
           }
-        }
-      }),
-      { seed: 7, numRuns: 400, endOnFailure: true },
-    )
-  })
+        }),
+        { ...times(400, 7), endOnFailure: true },
+      )
+    },
+    PROPERTY_MS_MAX,
+  )
 
   test('goes through keys with thousands of versions and thousands of keys in bounded passes', () => {
     const bench = new Bench()

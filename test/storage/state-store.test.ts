@@ -7,6 +7,7 @@ import type { Stored } from '../../src/kv/types.js'
 import { openStateStore } from '../../src/storage/state/state-store.js'
 import type { StateStore } from '../../src/storage/types.js'
 import { MemoryStateDb } from '../../src/testing/state-db.js'
+import { PROPERTY_MS_MAX, times } from '../property.js'
 import { type ModelBatch, RANGE, StateModel } from './state-model.js'
 import { Steps, seededRandom } from './steps.js'
 
@@ -257,6 +258,8 @@ class Twin {
     this.#open = 0
     this.#db.crash()
     this.model.batches = this.model.batches.filter(({ needsLogBatch }) => needsLogBatch <= this.#durable)
+    // D is written to our log too, behind the entries that it covers: it is lost with them.
+    this.#d = Math.min(this.#d, this.model.batches.length)
     this.#store = this.#openStore()
     this.#applied = this.#d
     this.#fetch(1 as StorageId, KEYS)
@@ -296,20 +299,34 @@ function pageOf(rows: readonly Row[], { limit, bytesMax }: { limit: number; byte
   return page
 }
 
+/** A sync that has nothing to write is done before the log has its batch; the power cut then takes both. */
+const syncedAheadOfTheLog: Step[] = [
+  { kind: 'write', writes: [], newLogBatch: true },
+  { kind: 'sync' },
+  { kind: 'run', steps: 1 },
+  { kind: 'crash' },
+  { kind: 'write', writes: [{ storage: 0, key: 0, value: null }], newLogBatch: false },
+  { kind: 'peek' },
+]
+
 describe('the state store', () => {
   test.each([
     ['no cache', 0],
     ['a cache with room for one record', 32 + 60],
     ['a cache with room for some', 500],
     ['a cache with room for all', 100_000],
-  ])('agrees with a list of batches through writes, reads, syncs, crashes and replays (%s)', (_name, cacheBytes) => {
-    fc.assert(
-      fc.property(fc.nat(), fc.array(anyStep, { minLength: 40, maxLength: 100 }), (seed, steps) => {
-        const twin = new Twin({ cacheBytes, seed })
-        for (const step of steps) twin.take(step)
-        twin.finish()
-      }),
-      { seed: 15, numRuns: 60, endOnFailure: true },
-    )
-  })
+  ])(
+    'agrees with a list of batches through writes, reads, syncs, crashes and replays (%s)',
+    (_name, cacheBytes) => {
+      fc.assert(
+        fc.property(fc.nat(), fc.array(anyStep, { minLength: 40, maxLength: 100 }), (seed, steps) => {
+          const twin = new Twin({ cacheBytes, seed })
+          for (const step of steps) twin.take(step)
+          twin.finish()
+        }),
+        { ...times(60, 15), endOnFailure: true, examples: [[0, syncedAheadOfTheLog]] },
+      )
+    },
+    PROPERTY_MS_MAX,
+  )
 })
