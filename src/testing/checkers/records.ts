@@ -53,10 +53,6 @@ export class RecordsModel {
     return [...(this.#keys.get(key)?.values() ?? [])].sort((a, b) => a.version - b.version)
   }
 
-  keys(): Iterable<Key> {
-    return this.#keys.keys()
-  }
-
   /** What a read at `at` finds of the span, by key. */
   visible(span: { start: Key; end: Key | null }, at: Version): Map<Key, StateRecord> {
     const found = new Map<Key, StateRecord>()
@@ -90,7 +86,7 @@ export function isSameRecord(a: StateRecord, b: StateRecord): boolean {
   return a.codec === b.codec && isSameValue(a.value, b.value)
 }
 
-export function isSameValue(a: Uint8Array | null, b: Uint8Array | null): boolean {
+function isSameValue(a: Uint8Array | null, b: Uint8Array | null): boolean {
   return a === null || b === null ? a === b : Buffer.compare(a, b) === 0
 }
 
