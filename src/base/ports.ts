@@ -47,5 +47,30 @@ export interface Metrics {
 
 export const silentMetrics: Metrics = { observe() {}, count() {} }
 
+/**
+ * Paths that are taken rarely, each where it says: an entry of one command ('short entry'), full queues of proposals and reads, a read
+ * round that leaves a turn later ('late round'), a scan page of one row ('short page'), a state sync before it is due ('early sync'),
+ * a log cut to what is applied, so that who is behind needs a snapshot ('log let go'), a spare segment that is made anew ('spare
+ * lost'), a lead handed on ('lead handed on').
+ */
+export const RARE_PATHS = [
+  'short entry',
+  'proposals full',
+  'reads full',
+  'late round',
+  'short page',
+  'early sync',
+  'log let go',
+  'spare lost',
+  'lead handed on',
+] as const
+
+export type RarePath = (typeof RARE_PATHS)[number]
+
+/** Whether to take a rare path that is right, now, without need: a simulation says so at times, to make it common. */
+export type Buggify = (path: RarePath) => boolean
+
+export const neverBuggify: Buggify = () => false
+
 /** Ends the process at once: sends nothing, runs no handlers. In the simulator, crashes the node. Never returns normally. */
 export type Fatal = (reason: string, cause?: unknown) => never

@@ -1,6 +1,6 @@
 import { HoldfastError } from '../base/errors.js'
 import type { BootId } from '../base/ids.js'
-import type { Clock, Fatal, Logger } from '../base/ports.js'
+import type { Buggify, Clock, Fatal, Logger } from '../base/ports.js'
 import type { DataDirectory } from './data-directory.js'
 import { type Identity, isSoleHolder, nextBootCounter, withBoot, withoutReplicas, writeIdentity } from './identity.js'
 import { LogForgot } from './log/forgot.js'
@@ -17,6 +17,7 @@ export interface OwnLogParts {
   readonly clock: Clock
   readonly logger: Logger
   readonly fatal: Fatal
+  readonly buggify?: Buggify
   /** A token for a directory that begins anew. */
   newToken(): string
 }
@@ -61,9 +62,9 @@ async function openWhole(parts: OwnLogParts): Promise<NodeLog | string> {
   return forgot
 }
 
-async function openLog({ files, segmentBytes, clock, fatal, logger }: OwnLogParts): Promise<NodeLog | string> {
+async function openLog(parts: OwnLogParts): Promise<NodeLog | string> {
   try {
-    return await openNodeLog({ files, segmentBytes, clock, fatal, logger })
+    return await openNodeLog(parts)
   } catch (error) {
     if (error instanceof LogForgot) return error.message
     throw error

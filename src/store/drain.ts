@@ -50,7 +50,7 @@ export class Drain {
 }
 
 /** The other voters, those that have most of the log first. */
-function heirsOf(replica: Replica): readonly ReplicaId[] {
+export function heirsOf(replica: Replica): readonly ReplicaId[] {
   const { progress, configuration } = replica.raft.status()
   return progress
     .filter((each) => configuration.voters.includes(each.replica) && !each.forgotten)

@@ -8,7 +8,7 @@ import { maxVersion, nextVersion } from '../base/version.js'
 import type { SessionTable } from '../kv/sessions.js'
 import type { Bookkeeping, Command, SplitEffect } from '../kv/types.js'
 import { Raft } from '../raft/raft.js'
-import type { HardState, InitialState, LogReader } from '../raft/types.js'
+import type { HardState, InitialState, LogReader, RaftConfig } from '../raft/types.js'
 import type { Checkpoint, NodeLog, RecoveredRange } from '../storage/types.js'
 import { AddressBook } from './address-book.js'
 import { configurationOf } from './configuration.js'
@@ -20,6 +20,12 @@ export interface Birth {
   readonly nodes: readonly NodeInfo[]
   readonly ranges: readonly Descriptor[]
 }
+
+/** An election timeout below the default would outrun leases. */
+export type RaftBounds = Pick<
+  RaftConfig,
+  'electionTicksMin' | 'electionTicksMax' | 'appendMessagesInFlightMax' | 'appendBytesInFlightMax' | 'appendBytesMax'
+>
 
 export const NOTHING = { index: NO_INDEX, term: NO_TERM }
 export const FRESH: Omit<RecoveredRange, 'checkpoint'> = {
@@ -40,6 +46,7 @@ interface FactoryParts {
   readonly boot: BootId
   readonly random: Random
   readonly log: NodeLog
+  readonly bounds?: Partial<RaftBounds> | undefined
 }
 
 /** Makes replicas: of a range recovered from the log, born with the cluster, cut off by a split, or placed here empty. */
@@ -104,7 +111,8 @@ export class ReplicaFactory {
    * what it promised. It keeps what our log holds of it already (term, vote and entries, when the parent's split is being replayed).
    * On the node that leads the parent it campaigns at once; elsewhere it yields to that node for one election timeout, so that
    * nobody else leads the child's keys while the parent's leader may still answer for them. A child that had begun before this
-   * start follows instead: it may have confirmed the lease of a leader of its own.
+   * start follows instead: it may have confirmed the lease of a leader of its own. A leader that was made a voter behind the split,
+   * and applies it only now, is a learner of the child: it can't campaign, and after that timeout the others do.
    *
    * The child's replicas stand in the order of the parent's, so each finds its own by place: a node may hold two for a while.
    */
@@ -121,9 +129,10 @@ export class ReplicaFactory {
     const found = this.#parts.log.recovered.get(range) ?? { ...FRESH, checkpoint: null }
     if (own === undefined || own.replica < given.lowest || found.forgot) return null
     assert(found.checkpoint === null, 'a child with a state of its own is not cut again', range)
-    const first: InitialState['start'] = parent.leads
-      ? { kind: 'campaign' }
-      : { kind: 'yield', to: of(parent.raft.leader)?.replica ?? null }
+    const first: InitialState['start'] =
+      parent.leads && own.role !== 'learner'
+        ? { kind: 'campaign' }
+        : { kind: 'yield', to: of(parent.raft.leader)?.replica ?? null }
     return this.#make({
       range,
       id: own.replica,
@@ -150,7 +159,7 @@ export class ReplicaFactory {
     checkpointed: LogIndex | null
     start: InitialState['start']
   }): Replica {
-    const { host, boot, random, log } = this.#parts
+    const { host, boot, random, log, bounds } = this.#parts
     const { range, id, found, bookkeeping } = parts
     const reader: LogReader = log.reader(range)
     const hardState: HardState = found.hardState
@@ -170,6 +179,7 @@ export class ReplicaFactory {
         appendBytesMax: limits.frameBytesMax,
         tailBytesMax: limits.raftTailBytesMax,
         uncommittedBytesMax: limits.rangeProposalBytesMax,
+        ...bounds,
       },
       {
         hardState,

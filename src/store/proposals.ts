@@ -63,7 +63,14 @@ export class Proposals {
    * Takes the next entry's worth of waiting proposals and gives each its version: above everything proposed, applied or
    * served in this range (`above`), above what its client had seen, and not below log time (`now`).
    */
-  takeEntry(bounds: { above: Version; now: Version; monotonicMs: number }): Omit<ProposedEntry, 'term'> | null {
+  takeEntry(bounds: {
+    above: Version
+    now: Version
+    monotonicMs: number
+    /** Default limits.entryCommandsMax. */
+    commandsMax?: number
+  }): Omit<ProposedEntry, 'term'> | null {
+    const { commandsMax = limits.entryCommandsMax } = bounds
     const commands: Command[] = []
     const proposals: Proposal[] = []
     let bytes = 0
@@ -71,7 +78,7 @@ export class Proposals {
     let taken = 0
     for (const proposal of this.#waiting) {
       const full = proposals.length > 0 && bytes + proposal.bytes > limits.entryBytesTarget
-      if (full || proposals.length >= limits.entryCommandsMax) break
+      if (full || proposals.length >= commandsMax) break
       taken++
       if (proposal.expiresAt <= bounds.monotonicMs) {
         this.#bytes -= proposal.bytes

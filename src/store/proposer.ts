@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.js'
 import type { Descriptor, ReplicaDescriptor } from '../base/descriptor.js'
 import type { ReplicaId, Version } from '../base/ids.js'
+import { limits } from '../base/limits.js'
 import { maxVersion, nextVersion } from '../base/version.js'
 import type { Command } from '../kv/types.js'
 import type { Raft } from '../raft/raft.js'
@@ -55,7 +56,9 @@ export class Proposer {
   propose(): void {
     if (this.#proposals.waiting === 0 || !this.#raft.canPropose()) return
     const above = maxVersion(maxVersion(this.#lastProposed, this.#raft.lastTimestamp), this.#clock)
-    const taken = this.#proposals.takeEntry({ above, now: this.#host.now(), monotonicMs: this.#host.monotonicMs() })
+    const commandsMax = this.#host.buggify('short entry') ? 1 : limits.entryCommandsMax
+    const now = { now: this.#host.now(), monotonicMs: this.#host.monotonicMs() }
+    const taken = this.#proposals.takeEntry({ above, commandsMax, ...now })
     if (taken === null) return
     const timestamp = taken.commands.at(-1)!.version
     const payload = this.#host.codec.encodeCommands(taken.commands)

@@ -1,5 +1,6 @@
 import type { Key } from '../base/ids.js'
 import { limits } from '../base/limits.js'
+import type { Buggify } from '../base/ports.js'
 import type { GetRequest, RangeRequest, ReplyError, ReplySink, Row, ScanRequest } from '../kv/requests.js'
 import type { Stored } from '../kv/types.js'
 import type { StateStore } from '../storage/types.js'
@@ -19,6 +20,7 @@ export interface ReadAnswerParts {
   readonly state: StateStore
   readonly outbox: Outbox
   readonly routes: Routes
+  readonly buggify: Buggify
   monotonicMs(): number
   /** Wakes the next turn. */
   touch(replica: Replica): void
@@ -117,7 +119,7 @@ export class ReadAnswers {
       at,
       reverse,
       keysOnly,
-      limit: Math.min(request.limit, limits.scanRowsMax),
+      limit: this.#parts.buggify('short page') ? 1 : Math.min(request.limit, limits.scanRowsMax),
       bytesMax: Math.min(request.bytesMax, limits.scanBytesMax),
     }
     const isTaken = this.#cold.scan(page, (rows, more) => {

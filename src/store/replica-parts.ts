@@ -1,4 +1,5 @@
 import type { LogIndex, RangeId, ReplicaId, Term, Version } from '../base/ids.js'
+import type { Buggify } from '../base/ports.js'
 import type { RangeMachine } from '../kv/machine.js'
 import type { SessionTable } from '../kv/sessions.js'
 import type { AppliedEntry, Bookkeeping, Command, SplitEffect, StateRecord } from '../kv/types.js'
@@ -20,6 +21,7 @@ export interface ReplicaHost {
   now(): Version
   monotonicMs(): number
   wallMs(): number
+  readonly buggify: Buggify
   send(replica: Replica, message: Message): void
   /** Gives the replica a place in the next turn. */
   touch(replica: Replica): void

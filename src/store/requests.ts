@@ -3,6 +3,7 @@ import { isJoint } from '../base/descriptor.js'
 import type { RangeId, Version } from '../base/ids.js'
 import { NO_VERSION } from '../base/ids.js'
 import { limits } from '../base/limits.js'
+import type { Buggify } from '../base/ports.js'
 import { maxVersion, versionAt } from '../base/version.js'
 import type {
   GetRequest,
@@ -37,6 +38,7 @@ export interface RequestParts {
   readonly ids: IdPool
   readonly state: StateStore
   readonly outbox: Outbox
+  readonly buggify: Buggify
   monotonicMs(): number
   /** The disk has no room: nothing is taken that needs some. */
   isDiskFull(): boolean
@@ -155,7 +157,8 @@ export class Requests {
     const expiresAt = this.#parts.monotonicMs() + request.deadlineMs
     const read = { request, sink, bytes: readBytes(request), expiresAt }
     if (isForAnyReplica) return this.#readByVersion(replica, read, weak)
-    if (replica.reads.arrive(read)) return this.#parts.touch(replica)
+    const isFull = this.#parts.buggify('reads full')
+    if (!isFull && replica.reads.arrive(read)) return this.#parts.touch(replica)
     this.#overloaded(request, sink, `range ${replica.range} has as many reads waiting as it may`)
   }
 
@@ -259,6 +262,7 @@ export class Requests {
     const overlayFull = this.#parts.state.overlayBytes > limits.overlayBytesMax
     const taken =
       !overlayFull &&
+      !this.#parts.buggify('proposals full') &&
       replica.proposals.offer({
         make: what.make,
         bytes: what.bytes,

@@ -1,5 +1,6 @@
 import type { LogIndex, RangeId } from '../base/ids.js'
 import { limits } from '../base/limits.js'
+import type { Buggify } from '../base/ports.js'
 import type { Checkpoint, NodeLog, StateStore } from '../storage/types.js'
 import { truncationPoints } from './log-kept.js'
 import type { LogWriter } from './log-writer.js'
@@ -31,6 +32,7 @@ export class StateSync {
   readonly #replicas: ReadonlyMap<RangeId, Replica>
   readonly #wake: () => void
   readonly #keptBytesMax: number
+  readonly #buggify: Buggify
   readonly #pinned: (replica: Replica) => LogIndex | null
   #running = false
   #loggedAtLast = 0
@@ -48,6 +50,7 @@ export class StateSync {
     wake: () => void
     /** Log kept for slow or dead replicas, over all ranges. */
     keptBytesMax: number
+    buggify: Buggify
     /** A snapshot of it is under way, to be followed by the log above this index. */
     pinned: (replica: Replica) => LogIndex | null
   }) {
@@ -58,10 +61,12 @@ export class StateSync {
     this.#wake = parts.wake
     this.#pinned = parts.pinned
     this.#keptBytesMax = parts.keptBytesMax
+    this.#buggify = parts.buggify
   }
 
   maybeStart(everyBytes: number = limits.stateSyncEveryBytes): boolean {
-    if (this.#running || this.#log.appendedBytes - this.#loggedAtLast < everyBytes) return false
+    if (this.#running) return false
+    if (this.#log.appendedBytes - this.#loggedAtLast < everyBytes && !this.#buggify('early sync')) return false
     this.start(() => {})
     return true
   }
@@ -102,7 +107,7 @@ export class StateSync {
     const replicas = [...this.#replicas.values()].filter(({ hasState }) => hasState)
     const points = truncationPoints(
       replicas.map((replica) => ({ ...replica.truncatable, pinned: this.#pinned(replica) })),
-      this.#keptBytesMax,
+      this.#buggify('log let go') ? 0 : this.#keptBytesMax,
     )
     return replicas.flatMap((replica, at) => {
       if (!replica.needsCheckpoint(points[at]!)) return []

@@ -1,9 +1,9 @@
 import type { NodeInfo } from '../base/descriptor.js'
 import type { BootId, ClusterId } from '../base/ids.js'
-import type { Clock, Fatal, Logger, Metrics, Random } from '../base/ports.js'
+import type { Buggify, Clock, Fatal, Logger, Metrics, Random } from '../base/ports.js'
 import type { AppliedEntry } from '../kv/types.js'
 import type { NodeLog, StateStore, StateVerdict } from '../storage/types.js'
-import type { Birth } from './factory.js'
+import type { Birth, RaftBounds } from './factory.js'
 import type { PeerTransport } from './ports.js'
 import type { Replica } from './replica.js'
 import type { EntryCodec } from './replica-parts.js'
@@ -37,6 +37,10 @@ export interface StoreOptions {
   readonly sessionKeptMs?: number
   /** Size of a snapshot's pieces. Default limits.snapshotChunkBytes. */
   readonly snapshotChunkBytes?: number
+  /** Bounds and times of each range's consensus. Defaults: limits. */
+  readonly raft?: Partial<RaftBounds>
+  /** Default: never. */
+  readonly buggify?: Buggify
   /** Called when a node is first heard of, or its addresses change. */
   onNode?(info: NodeInfo): void
   /** For checkers and tests: sees every entry that a replica of this node applied, in order. */

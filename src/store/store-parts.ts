@@ -1,6 +1,7 @@
 import type { NodeId, RangeId, Version } from '../base/ids.js'
 import { NO_VERSION } from '../base/ids.js'
 import { limits } from '../base/limits.js'
+import { neverBuggify } from '../base/ports.js'
 import type { NodeStatus } from '../kv/requests.js'
 import { DueTicks } from './due-ticks.js'
 import { ReplicaFactory } from './factory.js'
@@ -65,7 +66,7 @@ export class StoreParts {
     this.#options = options
     this.#loop = loop
     const { wake, touch } = loop
-    const { log, state, clock, birth, random, boot } = options
+    const { log, state, clock, birth, random, boot, raft: bounds, buggify = neverBuggify } = options
     const { replicas, index, outbox } = this
     const monotonicMs = () => clock.monotonicMs()
     const send = (to: NodeId, message: PeerMessage) => {
@@ -84,6 +85,7 @@ export class StoreParts {
       writer,
       replicas,
       wake,
+      buggify,
       keptBytesMax: options.logKeptForSlowBytes ?? limits.logKeptForSlowBytes,
       pinned: (replica) => this.keeping.sender.oldestIndex(replica),
     })
@@ -105,6 +107,7 @@ export class StoreParts {
       ids,
       state,
       outbox,
+      buggify,
       monotonicMs,
       doorVersion: () => time.door,
       clusterMs: () => time.clusterMs,
@@ -113,7 +116,7 @@ export class StoreParts {
       isDiskFull: () => log.isFull || state.isFull,
       status: (id) => ({ kind: 'status', id, version: NO_VERSION, status: this.status() }),
     })
-    this.factory = new ReplicaFactory({ host: this.#host(), boot, random, log })
+    this.factory = new ReplicaFactory({ host: this.#host(), boot, random, log, bounds })
     const { factory } = this
     this.keeping = new Keeping({
       ...options,
@@ -140,11 +143,12 @@ export class StoreParts {
   }
 
   #host(): ReplicaHost {
-    const { state, codec, clock, logger } = this.#options
+    const { state, codec, clock, logger, buggify = neverBuggify } = this.#options
     const { index, nodes, outbox } = this
     return {
       state,
       codec,
+      buggify,
       logBatch: () => this.writer.lastNumber,
       tick: () => this.ticker.now,
       now: () => this.time.now,

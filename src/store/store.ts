@@ -1,7 +1,9 @@
 import type { NodeInfo } from '../base/descriptor.js'
 import type { NodeId, RangeId, Version } from '../base/ids.js'
+import { type Buggify, neverBuggify } from '../base/ports.js'
 import type { NodeStatus, ReplySink, Request, ServerHello } from '../kv/requests.js'
 import type { StateDamage } from '../storage/types.js'
+import { heirsOf } from './drain.js'
 import { figuresOf, type StoreFigures } from './figures.js'
 import type { JoinResult } from './meta-duties.js'
 import { openReplicas } from './open-replicas.js'
@@ -18,6 +20,7 @@ const STOPPING = failure('UNAVAILABLE', 'this node is stopping')
 export class Store {
   readonly #options: StoreOptions
   readonly #parts: StoreParts
+  readonly #buggify: Buggify
 
   #frames: PeerFrame[] = []
   #damages: StateDamage[] = []
@@ -32,6 +35,7 @@ export class Store {
 
   constructor(options: StoreOptions) {
     this.#options = options
+    this.#buggify = options.buggify ?? neverBuggify
     this.#parts = new StoreParts(options, { wake: () => this.#wake(), touch: (replica) => this.#touch(replica) })
   }
 
@@ -205,12 +209,18 @@ export class Store {
   #propose(replica: Replica): void {
     replica.takeTicks()
     replica.propose()
+    if (this.#buggify('late round')) this.#touch(replica)
+    else this.#beginRound(replica)
+    if (replica.leads && this.#buggify('lead handed on')) handOn(replica)
+    this.#collect(replica)
+  }
+
+  #beginRound(replica: Replica): void {
     const refused = replica.reads.begin(
       (context) => replica.raft.readIndex(context),
       () => replica.leaseIndex(),
     )
     this.#parts.requests.refuseReads(refused, replica)
-    this.#collect(replica)
   }
 
   #apply(replica: Replica): void {
@@ -330,4 +340,9 @@ export class Store {
       state: this.#options.state,
     })
   }
+}
+
+function handOn(replica: Replica): void {
+  const [heir] = heirsOf(replica)
+  if (heir !== undefined) replica.raft.transferLead(heir)
 }

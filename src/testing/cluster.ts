@@ -1,6 +1,6 @@
 import type { ClusterId, Key, NodeId, RangeId, Term } from '../base/ids.js'
 import { limits } from '../base/limits.js'
-import type { Logger } from '../base/ports.js'
+import type { Logger, RarePath } from '../base/ports.js'
 import type { ClientCore } from '../client/core.js'
 import { HoldfastClient } from '../client/holdfast.js'
 import type { Holdfast } from '../client/types.js'
@@ -21,6 +21,7 @@ import { SeededRandom } from './random.js'
 import { Scheduler } from './scheduler.js'
 import type { StateGuard } from './state-db.js'
 import { Trace } from './trace.js'
+import { type Tuning, usualTuning } from './tuning.js'
 import { lackOf, unrestOf } from './wholeness.js'
 
 /** A connection on which nothing moves for this long is given up by both ends. */
@@ -48,6 +49,8 @@ export interface SimClusterOptions {
   /** Replaced versions, and outcomes of requests, are kept this long, in milliseconds of log time. Default ten minutes each. */
   readonly historyKeptMs?: number
   readonly sessionKeptMs?: number
+  /** Default: usualTuning. */
+  readonly tuning?: Tuning
   /** What stands between LevelDB's habits and the store and is to be missing, to see that it is missed. Default none. */
   readonly stateWithout?: readonly StateGuard[]
   /** Freeze everything that travels, so that changing it throws. Default false: it costs time. */
@@ -77,6 +80,9 @@ export class SimCluster {
   readonly #clients: SimClients
   readonly #checkers: ClusterCheckers
   #sessions = 0
+  /** Rare paths are taken as often as the tuning says; false: only where there is need. */
+  mayBuggify = true
+  readonly #rarePaths: Partial<Record<RarePath, number>> = {}
   /** Called for a node that was refused, or refused to start, because its disk may have forgotten; it is down then. Default: a violation. */
   onKeptOut: (node: SimNode, why: string) => void = (node, why) => this.report(`${node.place} was kept out: ${why}`)
 
@@ -112,6 +118,18 @@ export class SimCluster {
   /** Where the clients are, for the network. */
   get clientPlaces(): readonly string[] {
     return this.#clients.places
+  }
+
+  /** How often each rare path was taken without need. */
+  get rarePaths(): Readonly<Partial<Record<RarePath, number>>> {
+    return this.#rarePaths
+  }
+
+  #buggify(path: RarePath, random: SeededRandom): boolean {
+    const chance = this.#options.tuning?.rare[path]
+    if (chance === undefined || !this.mayBuggify || !random.chance(chance)) return false
+    this.#rarePaths[path] = (this.#rarePaths[path] ?? 0) + 1
+    return true
   }
 
   /** What must not be and was seen. */
@@ -394,6 +412,8 @@ export class SimCluster {
           historyKeptMs,
           sessionKeptMs,
           stateWithout: this.#options.stateWithout ?? [],
+          tuning: this.#options.tuning ?? usualTuning,
+          buggify: (path, random) => this.#buggify(path, random),
           ...(logger === undefined ? {} : { logger }),
         }),
     )

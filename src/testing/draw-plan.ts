@@ -2,6 +2,7 @@ import { drawDeed, drawQuality, type FaultGroup, groups } from './deeds.js'
 import { drawDirected } from './directed.js'
 import type { Fault, FaultPlan } from './fault-plan.js'
 import type { SeededRandom } from './random.js'
+import { drawTuning } from './tuning.js'
 
 const KiB = 1024
 /** Chance that a run has five nodes: it takes twice the time. */
@@ -51,6 +52,7 @@ export function drawFaultPlan(random: SeededRandom, bounds: PlanBounds): FaultPl
     clockOffsetsMs: Array.from({ length: nodes }, () => Math.floor(random.between(-400, 401))),
     syncMsMax: random.pick([0.5, 1, 5, 20]),
     quality: drawQuality(random, 0.3),
+    tuning: drawTuning(random.fork('tuning')),
     keptBytesMax: random.pick([0, 16, 64, 512]) * KiB,
     stateSyncEveryBytes: random.pick([64, 256, 1024]) * KiB,
     ...drawKept(random.fork('kept')),

@@ -187,6 +187,7 @@ export class FaultInjector {
     this.#network.heal()
     this.#disks.heal()
     this.#processes.heal()
+    this.#cluster.mayBuggify = false
   }
 
   #resolve(targets: readonly Target[]): number[] {

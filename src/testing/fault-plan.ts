@@ -1,5 +1,6 @@
 import type { LinkQuality } from './network.js'
 import type { Phase } from './phases.js'
+import type { Tuning } from './tuning.js'
 
 /** Which node a fault hits: a number, or the node that leads the most ranges when it strikes. */
 export type Target = number | 'leader'
@@ -121,6 +122,8 @@ export interface FaultPlan {
   readonly keptBytesMax: number
   /** A node syncs its state when it has logged this much. In bytes. */
   readonly stateSyncEveryBytes: number
+  /** Default: usualTuning. */
+  readonly tuning?: Tuning
   /** Replaced versions are kept this long, in milliseconds of log time: little makes collection common. */
   readonly historyKeptMs: number
   /** Outcomes of requests are remembered this long, in milliseconds of log time. */

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.js'
 import { HoldfastError } from '../base/errors.js'
 import type { BootId } from '../base/ids.js'
-import { silentLogger } from '../base/ports.js'
+import { type Buggify, silentLogger } from '../base/ports.js'
 import { BootsSeen } from '../storage/boots-seen.js'
 import { replicaCodec } from '../storage/codec/replica-codec.js'
 import { historyOf, type Identity, readIdentity } from '../storage/identity.js'
@@ -17,14 +17,8 @@ import { PeerSessions } from './peer-sessions.js'
 import { describeBug, ProcessEnded, SimProcess } from './process.js'
 import type { SeededRandom } from './random.js'
 
-/** Small, so that a run of a minute fills and frees many segments. */
-const SEGMENT_BYTES = 256 * 1024
 /** A turn begins this long after the first that came for it: whatever comes until then goes into the same turn. */
 const TURN_MS = 0.2
-/** Small, so that a snapshot takes many steps to fail between. */
-const SNAPSHOT_CHUNK_BYTES = 4 * 1024
-/** Small, so that reads that miss are common. */
-const CACHE_BYTES = 1024
 const CACHE_VALUE_BYTES_MAX = 256
 
 /** One life of a node's process: what a crash ends. It is composed as the real one is, over simulated ports. */
@@ -118,7 +112,8 @@ export class NodeLife {
       identity: found,
       putAside: (names) => this.#putAside(names),
       newToken: () => this.#random.id().toString(16),
-      segmentBytes: SEGMENT_BYTES,
+      segmentBytes: this.#options.tuning.segmentBytes,
+      buggify: this.#buggify(),
       ...{ files, boot: this.#boot, clock, fatal, logger },
     })
     this.#log = log
@@ -153,14 +148,14 @@ export class NodeLife {
 
   #compose(log: NodeLog, birth: Birth, peers: PeerSessions): Store {
     const { cluster, info, observer, logger = silentLogger } = this.#options
-    const { keptBytesMax, stateSyncEveryBytes, historyKeptMs, sessionKeptMs } = this.#options
+    const { keptBytesMax, stateSyncEveryBytes, historyKeptMs, sessionKeptMs, tuning } = this.#options
     const { clock, fatal } = this.process
     const { disk, stateMarker: marker } = log.node
     const { db } = this.#node.disk
     const stateVerdict = db.open({ disk, marker })
     const state = openStateStore({
       db,
-      cacheBytes: CACHE_BYTES,
+      cacheBytes: tuning.cacheBytes,
       cacheValueBytesMax: CACHE_VALUE_BYTES_MAX,
       onDamage: (damage) => this.#store?.stateDamaged(damage),
       ...{ clock, fatal, logger },
@@ -184,11 +179,18 @@ export class NodeLife {
       random: this.#random.fork('store'),
       ...{ stateSyncEveryBytes, historyKeptMs, sessionKeptMs },
       logKeptForSlowBytes: keptBytesMax,
-      snapshotChunkBytes: SNAPSHOT_CHUNK_BYTES,
+      snapshotChunkBytes: tuning.snapshotChunkBytes,
+      raft: tuning.raft,
+      buggify: this.#buggify(),
       onNode: (node) => peers.setPeer(node),
       onApplied: (replica, applied) => observer.applied(this.#node, replica, applied),
       ...{ clock, fatal, logger },
     })
+  }
+
+  #buggify(): Buggify {
+    const random = this.#random.fork('buggify')
+    return (path) => this.#options.buggify(path, random)
   }
 
   /** What a real one moves away is of no use to anybody here. */

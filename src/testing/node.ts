@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.js'
 import type { NodeInfo } from '../base/descriptor.js'
 import type { BootId, ClusterId, NodeId } from '../base/ids.js'
-import type { Logger } from '../base/ports.js'
+import type { Logger, RarePath } from '../base/ports.js'
 import type { AppliedEntry } from '../kv/types.js'
 import { type Identity, newIdentity, readIdentity, rejoined, writeIdentity } from '../storage/identity.js'
 import type { LogItem, NodeLog, StateStore } from '../storage/types.js'
@@ -17,6 +17,7 @@ import type { Packet, PeerWire } from './peer-sessions.js'
 import type { SeededRandom } from './random.js'
 import type { Scheduler } from './scheduler.js'
 import type { StateGuard } from './state-db.js'
+import type { Tuning } from './tuning.js'
 
 /** Who hears what a node does. All calls come from inside the node's turn. */
 export interface NodeObserver {
@@ -55,6 +56,9 @@ export interface SimNodeOptions {
   readonly sessionKeptMs: number
   /** Of the simulated state database. */
   readonly stateWithout: readonly StateGuard[]
+  readonly tuning: Tuning
+  /** Whether to take a rare path without need, drawn from the life's own numbers. */
+  buggify(path: RarePath, random: SeededRandom): boolean
   readonly logger?: Logger
 }
 

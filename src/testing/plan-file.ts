@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { RARE_PATHS } from '../base/ports.js'
 import type { Fault, FaultPlan, Target } from './fault-plan.js'
 import { PHASES } from './phases.js'
+import type { Tuning } from './tuning.js'
 
 const FORMAT = 1
 /** Of a wrong value, in characters. */
@@ -98,6 +100,20 @@ const fault = z.discriminatedUnion(
   { error: `expected one of ${Object.keys(kinds).join(', ')}` },
 )
 
+const tuning: z.ZodType<Tuning> = z.strictObject({
+  segmentBytes: count,
+  snapshotChunkBytes: count,
+  cacheBytes: whole,
+  raft: z.strictObject({
+    electionTicksMin: count.exactOptional(),
+    electionTicksMax: count.exactOptional(),
+    appendMessagesInFlightMax: count.exactOptional(),
+    appendBytesInFlightMax: count.exactOptional(),
+    appendBytesMax: count.exactOptional(),
+  }),
+  rare: z.partialRecord(z.enum(RARE_PATHS), chance),
+})
+
 const planSchema: z.ZodType<FaultPlan> = z.strictObject({
   nodes: count.max(9),
   ranges: count,
@@ -110,6 +126,7 @@ const planSchema: z.ZodType<FaultPlan> = z.strictObject({
   quality,
   keptBytesMax: whole,
   stateSyncEveryBytes: whole,
+  tuning: tuning.exactOptional(),
   historyKeptMs: ms,
   sessionKeptMs: ms,
 })

@@ -1,5 +1,6 @@
 import type { Fault, FaultPlan } from './fault-plan.js'
 import { calmLink } from './network.js'
+import { usualTuning } from './tuning.js'
 
 export interface ShrinkOptions {
   readonly plan: FaultPlan
@@ -61,6 +62,7 @@ class Shrinker {
       await this.#again(fewerClients)
       await this.#again(fewerRanges)
       await this.#once({ quality: calmLink })
+      await this.#once({ tuning: usualTuning })
       await this.#once({ clockOffsetsMs: this.best.clockOffsetsMs.map(() => 0) })
       await this.#shorten()
     } while (this.best !== before)

@@ -9,6 +9,7 @@ import type { Deed, FaultPlan, Target } from './fault-plan.js'
 import { calmLink } from './network.js'
 import { SeededRandom } from './random.js'
 import { withoutRealTimers } from './timer-guard.js'
+import { usualTuning } from './tuning.js'
 
 export interface SimulateOptions {
   /** Everything that is drawn comes from it: the same seed and the same calls are the same run. */
@@ -113,9 +114,9 @@ class Simulated implements SimulatedCluster {
     const plan = planOf(options)
     const { seed, keepEvents = 200 } = options
     const { nodes, quality, syncMsMax, clockOffsetsMs, keptBytesMax, stateSyncEveryBytes } = plan
-    const { historyKeptMs, sessionKeptMs } = plan
+    const { historyKeptMs, sessionKeptMs, tuning = usualTuning } = plan
     const kept = { keptBytesMax, historyKeptMs, sessionKeptMs }
-    const parts = { quality, syncMsMax, clockOffsetsMs, stateSyncEveryBytes, ...kept }
+    const parts = { quality, syncMsMax, clockOffsetsMs, stateSyncEveryBytes, tuning, ...kept }
     this.#cluster = new SimCluster({ seed, nodes, keepEvents, ...parts })
     const { core, process } = this.#cluster.clientCore()
     this.db = new HoldfastClient(core, 'msgpack')

@@ -8,6 +8,7 @@ import { Happenings } from './happenings.js'
 import { History } from './history.js'
 import { checkLinearizability, describeOperations } from './linearizability.js'
 import { SeededRandom } from './random.js'
+import { usualTuning } from './tuning.js'
 import { keysOf, namesOf, REGISTERS, rawKey, registerAt, WorkloadClient } from './workload.js'
 
 export interface SimulationOptions {
@@ -46,6 +47,8 @@ export interface SimulationResult {
   readonly faultsByKind: Readonly<Record<string, number>>
   /** The same by the phases that the cluster was in. */
   readonly coverage: CoverageTable
+  /** How often each rare path was taken without need. */
+  readonly rarePaths: Readonly<Record<string, number>>
   /** What the nodes said in their logs, and how often: snapshots installed, entries repaired, replicas placed. */
   readonly happened: Readonly<Record<string, number>>
   readonly restarts: number
@@ -104,6 +107,7 @@ class Simulation {
       sessionKeptMs: this.#plan.sessionKeptMs,
       logger: this.#happenings,
       stateWithout: options.stateWithout ?? [],
+      tuning: this.#plan.tuning ?? usualTuning,
       freeze: options.freeze ?? false,
       keepEvents: options.keepEvents ?? 0,
     })
@@ -190,6 +194,7 @@ class Simulation {
       faults: this.#injector.tookEffect,
       faultsByKind: this.#injector.byKind,
       coverage: this.#injector.coverage,
+      rarePaths: this.#cluster.rarePaths,
       happened: this.#happenings.counts,
       restarts: this.#injector.restarts,
       leaderChanges,

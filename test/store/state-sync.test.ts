@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { LogIndex, RangeId } from '../../src/base/ids.js'
+import { neverBuggify } from '../../src/base/ports.js'
 import type { NodeLog, StateStore } from '../../src/storage/types.js'
 import type { LogWriter } from '../../src/store/log-writer.js'
 import type { Replica } from '../../src/store/replica.js'
@@ -38,6 +39,7 @@ function parts() {
     } as unknown as LogWriter,
     replicas: replicas as unknown as ReadonlyMap<RangeId, Replica>,
     wake: () => {},
+    buggify: neverBuggify,
     keptBytesMax: 1_000,
     pinned: () => null,
   })

@@ -1,4 +1,4 @@
-import type { Clock, Fatal, Logger } from '../../base/ports.js'
+import type { Buggify, Clock, Fatal, Logger } from '../../base/ports.js'
 import type { Files, LogFile } from '../types.js'
 
 export const LOG_DIRECTORY = 'log'
@@ -17,6 +17,8 @@ export interface LogOptions {
   readonly clock: Pick<Clock, 'monotonicMs' | 'setTimer'>
   readonly fatal: Fatal
   readonly logger: Logger
+  /** Default: never. */
+  readonly buggify?: Buggify
 }
 
 export function segmentPath(sequence: number): string {
@@ -104,7 +106,7 @@ export class Segments {
   /** Makes the next segment the current one, with room for `bytes`, as soon as it is there. */
   advance(bytes: number, done: (segment: Segment) => void): void {
     const spare = this.#spare
-    if (spare !== null && spare.bytes >= bytes) {
+    if (spare !== null && spare.bytes >= bytes && this.#options.buggify?.('spare lost') !== true) {
       this.#spare = null
       this.#segments.push(spare)
       this.#bySequence.set(spare.sequence, spare)

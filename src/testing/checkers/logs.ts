@@ -158,6 +158,8 @@ export class LogChecker {
       copy.base = truncated.index
     }
     copy.checkpoint = recovered.checkpoint
+    // Entries may be missing in its middle.
+    if (recovered.forgot) return
     const reader = log.reader(range)
     for (let index = (truncated?.index ?? 0) + 1; index <= recovered.lastIndex; index++) {
       copy.terms[index] = reader.term(index as LogIndex)
