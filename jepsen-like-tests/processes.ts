@@ -2,27 +2,16 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { connect, type Holdfast } from '../src/client/index.js'
+import { freePorts } from './free-ports.js'
 
 const holdfast = fileURLToPath(new URL('../cli/main.js', import.meta.url))
 
-/** Ports that nobody holds just now. Held all at once, so that none comes twice. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      return server
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return ports
-}
+/** For a cluster to be made and to serve, on however slow a machine. */
+const START_WITHIN_MS = 120_000
 
 /** Runs `attempt` until it gives a value; throws its last error after `withinMs`. */
 export async function eventually<T>(what: string, withinMs: number, attempt: () => Promise<T | null>): Promise<T> {
@@ -229,9 +218,9 @@ export class ProcessCluster {
     const splits = splitAt.flatMap((key) => ['--split-at', key])
     const replicas = ['--replicas', String(this.nodes.length)]
     const init = ['init', '--endpoint', this.nodes[0]!.listenAddress, ...replicas, ...splits]
-    await eventually('init', 20_000, () => runCli(init))
+    await eventually('init', START_WITHIN_MS, () => runCli(init))
     const db = await this.connect()
-    await eventually('first write', 20_000, () => db.put('ready', true))
+    await eventually('first write', START_WITHIN_MS, () => db.put('ready', true))
     await db.close()
   }
 

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Scope } from '../command.js'
-import { freePorts, type NodePlace, type NodeProcess } from '../processes.js'
+import { freePorts } from '../free-ports.js'
+import type { NodePlace, NodeProcess } from '../processes.js'
 import { ownerOf } from './connection-owner.js'
 import { HoldingProxy, type Obstacle } from './holding-proxy.js'
 import { calm, type Host, type Network, type NetworkOptions, type Trouble } from './types.js'
