@@ -23,6 +23,10 @@ const tasks = {
     run: (args) => enter('bench/overload.js', args),
   },
   sim: { about: 'the simulated cluster by seed', run: (args) => enter('test/sim/run.js', args) },
+  mutants: {
+    about: 'planted bugs, and which part of the tests notices each',
+    run: (args) => enter('test/mutants/run.js', args),
+  },
   powercut: { about: 'power cuts of real nodes on real file systems', run: (args) => blackBox('powercut', args) },
   rot: { about: 'a damaged file of each kind under real nodes', run: (args) => blackBox('rot', args) },
   'retry-storm': { about: 'replies lost between nodes and clients', run: (args) => blackBox('retry-storm', args) },
