@@ -16,7 +16,7 @@ export const CELLS: readonly Cell[] = FAULT_NAMES.flatMap((name) => PHASES.map((
 /** From one cell of a plan to the next: they differ in fault and in phase, and all come in turn. */
 const STRIDE = coprimeTo(CELLS.length, Math.round(CELLS.length * 0.618))
 /** Cells that one plan is to reach, evenly over its time. */
-const CELLS_PER_PLAN = 16
+const CELLS_PER_PLAN = 24
 /** How long a fault waits for its phase to come of what is to bring it about. */
 const WAIT_MS = 3_500
 const SCENARIO_FROM_MS = 1_000
@@ -66,7 +66,7 @@ function faultsFor(
   { atMs, nodes }: { atMs: number; nodes: number },
 ): Fault[] {
   const { deed, isMomentary } = drawDeed(name, { random, nodes })
-  const forMs = isMomentary ? 0 : Math.round(random.between(100, 1_500))
+  const forMs = isMomentary ? 0 : Math.round(random.between(100, 1_000))
   return [
     ...bringAbout(phase, random, { atMs, nodes, forHarm: deed.kind === 'harm' }),
     { atMs: atMs + 1, forMs, during: phase, waitMs: WAIT_MS, ...deed },

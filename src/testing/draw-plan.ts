@@ -15,9 +15,9 @@ export interface PlanBounds {
   readonly nodes?: number
   /** Data ranges at the beginning. Default 3. */
   readonly ranges?: number
-  /** Default 4. */
+  /** Default 5. */
   readonly clients?: number
-  /** Longest pause of a client between two calls. Default: drawn from 40 to 110. */
+  /** Longest pause of a client between two calls. Default: drawn from 30 to 90. */
   readonly thinkMsMax?: number
   /** Faults strike from `fromMs` on; the last one has ended by `untilMs`. */
   readonly fromMs: number
@@ -37,7 +37,7 @@ interface Stretch {
  * testing, Groce et al. 2012). Others are meant for a phase that is brought about for them, so that all meet all phases.
  */
 export function drawFaultPlan(random: SeededRandom, bounds: PlanBounds): FaultPlan {
-  const { ranges = 3, clients = 4, fromMs, untilMs, turn } = bounds
+  const { ranges = 3, clients = 5, fromMs, untilMs, turn } = bounds
   const nodes = bounds.nodes ?? (random.fork('nodes').chance(FIVE) ? 5 : 3)
   const stretch = { nodes, fromMs, untilMs }
   const directed = turn === undefined ? [] : drawDirected(random.fork('directed'), { ...stretch, turn })
@@ -46,7 +46,7 @@ export function drawFaultPlan(random: SeededRandom, bounds: PlanBounds): FaultPl
     nodes,
     ranges,
     clients,
-    thinkMsMax: bounds.thinkMsMax ?? random.fork('think').between(40, 110),
+    thinkMsMax: bounds.thinkMsMax ?? random.fork('think').between(30, 90),
     faults: faults.sort((a, b) => a.atMs - b.atMs),
     healedMs: untilMs,
     clockOffsetsMs: Array.from({ length: nodes }, () => Math.floor(random.between(-400, 401))),
@@ -65,7 +65,7 @@ function drawKept(random: SeededRandom): Pick<FaultPlan, 'historyKeptMs' | 'sess
 
 function drawSwarm(random: SeededRandom, stretch: Stretch): Fault[] {
   const enabled = groups.filter(({ chance }) => random.chance(chance))
-  const gapMs = random.between(500, 4_000)
+  const gapMs = random.between(800, 6_000)
   const faults: Fault[] = []
   let atMs = stretch.fromMs
   for (;;) {
