@@ -13,8 +13,21 @@ export interface Cell {
 /** Every fault in every phase. */
 export const CELLS: readonly Cell[] = FAULT_NAMES.flatMap((name) => PHASES.map((phase) => ({ name, phase })))
 
+/** Other faults bring most elections, changes of replicas and recoveries about by chance; an idle cluster or a transfer is often missed. */
+const WEIGHTS: Readonly<Record<Phase, number>> = {
+  idle: 4,
+  election: 1,
+  snapshot: 2,
+  split: 3,
+  transfer: 4,
+  membership: 1,
+  restart: 3,
+  recovery: 1,
+}
+const WALK = CELLS.flatMap((cell) => Array.from({ length: WEIGHTS[cell.phase] }, () => cell))
+
 /** From one cell of a plan to the next: they differ in fault and in phase, and all come in turn. */
-const STRIDE = coprimeTo(CELLS.length, Math.round(CELLS.length * 0.618))
+const STRIDE = coprimeTo(WALK.length, Math.round(WALK.length * 0.618))
 /** Cells that one plan is to reach, evenly over its time. */
 const CELLS_PER_PLAN = 24
 /** How long a fault waits for its phase to come of what is to bring it about. */
@@ -33,7 +46,7 @@ interface Bounds {
 export function drawDirected(random: SeededRandom, { nodes, fromMs, untilMs, turn }: Bounds): Fault[] {
   const slotMs = (untilMs - fromMs - WAIT_MS) / CELLS_PER_PLAN
   return Array.from({ length: CELLS_PER_PLAN }, (_, at) => {
-    const cell = CELLS[((turn * CELLS_PER_PLAN + at) * STRIDE) % CELLS.length]!
+    const cell = WALK[((turn * CELLS_PER_PLAN + at) * STRIDE) % WALK.length]!
     const atMs = Math.round(fromMs + (at + random.between(0, 0.3)) * slotMs)
     return faultsFor(cell, random, { atMs, nodes })
   }).flat()
