@@ -54,7 +54,7 @@ export class Storm {
     this.#wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)))
   }
 
-  /** Milliseconds in which at least one fault was in force. */
+  /** Milliseconds in which at least one fault was in force and not being healed yet. */
   get faultMs(): number {
     return this.#faultMs + (this.#inForce > 0 ? performance.now() - this.#sinceMs : 0)
   }
@@ -110,9 +110,10 @@ export class Storm {
     this.faults.push(fault)
     if (this.#inForce++ === 0) this.#sinceMs = performance.now()
     await this.#wait(between(this.#field.random, FAULT_MS))
+    // What healing takes, an orderly restart of every node, say, must not use up the time that others are due.
+    if (--this.#inForce === 0) this.#faultMs += performance.now() - this.#sinceMs
     await strike.heal()
     fault.end_ns = this.#history.now()
-    if (--this.#inForce === 0) this.#faultMs += performance.now() - this.#sinceMs
     return true
   }
 }
