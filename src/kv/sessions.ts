@@ -45,7 +45,7 @@ export class SessionTable {
     return this.#floor
   }
 
-  /** Version of the oldest command that anything is remembered of, or null. Looks at every session: for now and then. */
+  /** Version of the oldest command that anything is remembered of, or null. Looks at every session: to be asked rarely. */
   get oldest(): Version | null {
     let oldest: Version | null = null
     for (const session of this.#sessions.values()) {
@@ -55,8 +55,8 @@ export class SessionTable {
   }
 
   /**
-   * The lowest floor above which at most `count` outcomes are left, or null: there are no more anyway. Looks at every outcome: for
-   * now and then.
+   * The lowest floor above which at most `count` outcomes are left, or null: there are no more anyway. Looks at every outcome: to be
+   * asked rarely.
    */
   floorToKeep(count: number): Version | null {
     assert(count >= 1, 'at least one outcome is kept', count)

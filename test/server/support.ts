@@ -65,6 +65,9 @@ export class Lines implements Logger {
   }
 }
 
+/** Two such files are written in full when a node is made. */
+const SEGMENT_BYTES = 4 * 1024 * 1024
+
 /** A node of this process: its options survive it, so that it comes back where it was. */
 export class TestNode {
   readonly directory: string
@@ -98,6 +101,7 @@ export class TestNode {
       peerListen: this.peer,
       join: this.join,
       logger: this.lines,
+      logSegmentBytes: SEGMENT_BYTES,
       fatal: (reason, cause) => {
         this.deaths.push(`${reason}: ${cause instanceof Error ? cause.stack : cause}`)
         throw new Error(reason)
@@ -112,8 +116,8 @@ export class TestNode {
     return this.#running?.ended ?? Promise.reject(new Error('the node does not run'))
   }
 
-  async stop(): Promise<void> {
-    await this.#running?.stop()
+  async stop(how: { readonly handOver?: boolean } = {}): Promise<void> {
+    await this.#running?.stop(how)
     this.#running = null
   }
 }
@@ -173,7 +177,7 @@ export class Bench {
   async clear(): Promise<void> {
     for (const end of this.#ends.splice(0).reverse()) await end()
     const nodes = this.nodes.splice(0)
-    await Promise.all(nodes.map((node) => node.stop()))
+    await Promise.all(nodes.map((node) => node.stop({ handOver: false })))
     if (this.#folder !== null) await rm(this.#folder, { recursive: true })
     this.#folder = null
     const deaths = nodes.flatMap((node) => node.deaths)
