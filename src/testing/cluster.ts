@@ -11,10 +11,10 @@ import { checkAllStored, checkMoment, checkRest } from './checkers/moments.js'
 import { SimClients } from './clients.js'
 import type { SimListener } from './connector.js'
 import type { DiskCopy } from './disk.js'
-import { deepFreeze } from './freeze.js'
 import { calmLink, type LinkQuality, SimNetwork } from './network.js'
-import { type NodeObserver, SimNode } from './node.js'
-import type { Packet, PeerWire } from './peer-sessions.js'
+import { SimNode } from './node.js'
+import { observerOf } from './observer.js'
+import { PeerWires } from './peer-wires.js'
 import { Phases } from './phases.js'
 import type { SimProcess } from './process.js'
 import { SeededRandom } from './random.js'
@@ -77,9 +77,9 @@ export class SimCluster {
   readonly #options: SimClusterOptions
   readonly #cluster: ClusterId
   readonly #nodes: readonly SimNode[]
+  readonly #wires: PeerWires
   readonly #clients: SimClients
   readonly #checkers: ClusterCheckers
-  #sessions = 0
   /** Rare paths are taken as often as the tuning says; false: only where there is need. */
   mayBuggify = true
   readonly #rarePaths: Partial<Record<RarePath, number>> = {}
@@ -105,6 +105,8 @@ export class SimCluster {
       silenceMs: SILENCE_MS,
       report: (violation) => this.report(violation),
     })
+    const { scheduler, trace, network } = this
+    this.#wires = new PeerWires({ scheduler, trace, network, node: (id) => this.node(id) })
     const draw = this.random.fork('cluster')
     this.#cluster = Array.from({ length: 32 }, () => draw.below(16).toString(16)).join('') as ClusterId
     this.#nodes = this.#makeNodes(options.nodes ?? 3)
@@ -259,7 +261,7 @@ export class SimCluster {
 
   #connectionsEnd(node: SimNode, listener: SimListener): void {
     this.#clients.listenerEnded(listener)
-    for (const other of this.#nodes) if (other !== node) this.#tellDown(other, node)
+    for (const other of this.#nodes) if (other !== node) this.#wires.tellDown(other, node)
   }
 
   restart(id: number): void {
@@ -391,7 +393,17 @@ export class SimCluster {
 
   #makeNodes(count: number): SimNode[] {
     const birth = birthOf({ nodes: count, splitAt: this.#options.splitAt ?? [] })
-    const observer = this.#observer()
+    const observer = observerOf({
+      scheduler: this.scheduler,
+      trace: this.trace,
+      checkers: this.#checkers,
+      freeze: this.#options.freeze ?? false,
+      phases: () => this.phases,
+      report: (violation) => this.report(violation),
+      kill: (id) => this.kill(id),
+      crash: (id) => this.crash(id),
+      onKeptOut: (node, why) => this.onKeptOut(node, why),
+    })
     const { syncMsMax = 1, clockOffsetsMs = [], keptBytesMax = KEPT_BYTES_MAX, logger } = this.#options
     const { stateSyncEveryBytes = STATE_SYNC_EVERY_BYTES } = this.#options
     const { historyKeptMs = limits.historyKeptMs, sessionKeptMs = limits.sessionKeptMs } = this.#options
@@ -404,7 +416,7 @@ export class SimCluster {
           scheduler: this.scheduler,
           random: this.random,
           observer,
-          wire: (node) => this.#wireOf(node),
+          wire: (node) => this.#wires.of(node),
           syncMsMax,
           clockOffsetMs: clockOffsetsMs[at] ?? 0,
           keptBytesMax,
@@ -417,89 +429,6 @@ export class SimCluster {
           ...(logger === undefined ? {} : { logger }),
         }),
     )
-  }
-
-  #observer(): NodeObserver {
-    const now = () => this.scheduler.nowMs
-    return {
-      opened: (node, log) => this.#checkers.opened(node.id, log),
-      logs: (node, items) => {
-        this.trace.event(now(), node.place, 'log', items.length, ...items.slice(0, 4).map((item) => item.kind))
-        return this.#checkers.logs.wrote(node.id, items)
-      },
-      sends: (node, messages) => {
-        if (this.#options.freeze === true) deepFreeze(messages)
-        this.#checkers.sent(node.id, messages)
-      },
-      applied: (node, replica, applied) => {
-        const state = this.#checkers.appliedBy(node.id, replica, applied)
-        this.trace.event(now(), node.place, 'applied', state.range, state.index, state.term, state.clock, state.digest)
-      },
-      serves: (node) => {
-        this.trace.event(now(), node.place, 'serves')
-        this.phases.served(node, (range) => this.#checkers.applied.highest(range))
-      },
-      forgot: (node) => {
-        this.trace.event(now(), node.place, 'forgot')
-        this.#checkers.wiped(node.id)
-      },
-      failed: (node, reason) => this.#ended(node, reason),
-      keptOut: (node, why) => {
-        this.trace.event(now(), node.place, 'kept out')
-        this.#afterwards(() => {
-          this.crash(node.id)
-          this.onKeptOut(node, why)
-        })
-      },
-    }
-  }
-
-  /** A failed sync ends the process, and must; anything else that does is a bug. */
-  #ended(node: SimNode, reason: string): void {
-    if (!node.disk.hasFailed) return this.report(`${node.place} failed: ${reason}`)
-    this.trace.event(this.scheduler.nowMs, node.place, 'ended itself')
-    this.#afterwards(() => this.kill(node.id))
-  }
-
-  /** When whatever runs now has returned. */
-  #afterwards(action: () => void): void {
-    this.scheduler.schedule(0, action, true)
-  }
-
-  #wireOf(from: SimNode): PeerWire {
-    return {
-      newSession: () => ++this.#sessions,
-      send: (to, packet) => this.#deliver(from, this.node(to), packet),
-      isAlive: (to, session) => this.#isConnected(from, this.node(to)) && this.node(to).answers(session),
-    }
-  }
-
-  #isConnected(a: SimNode, b: SimNode): boolean {
-    return this.network.isOpen(a.place, b.place) && this.network.isOpen(b.place, a.place)
-  }
-
-  #deliver(from: SimNode, to: SimNode, packet: Packet): void {
-    // What is read and written for a hello is awaited.
-    const settles = packet.kind === 'hello'
-    const arrive = () => {
-      this.#trace(to, from, packet)
-      if (to.receive(from.id, packet) || packet.kind === 'reset') return
-      this.#deliver(to, from, { kind: 'reset', session: packet.session })
-    }
-    this.network.datagram(from.place, to.place, arrive, settles)
-  }
-
-  #trace(to: SimNode, from: SimNode, packet: Packet): void {
-    const { trace, scheduler } = this
-    if (packet.kind !== 'frame') return trace.event(scheduler.nowMs, to.place, packet.kind, from.id, packet.session)
-    const { messages } = packet.frame
-    trace.event(scheduler.nowMs, to.place, 'frame', from.id, messages.length, messages[0]?.type ?? null)
-  }
-
-  #tellDown(other: SimNode, gone: SimNode): void {
-    this.scheduler.schedule(this.network.drawDelayMs(gone.place, other.place), () => {
-      if (this.network.isOpen(gone.place, other.place)) other.connectionLost(gone.id)
-    })
   }
 
   #isLed(): boolean {
