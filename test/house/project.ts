@@ -40,9 +40,15 @@ export function readSources(...folders: readonly string[]): SourceFile[] {
   return folders.flatMap((folder) => filesUnder(folder, '.ts')).map(readSource)
 }
 
+/** Read and parsed once, however many rules look at them. */
+const sources = new Map<string, SourceFile>()
+
 function readSource(path: string): SourceFile {
-  const text = readFileSync(join(root, path), 'utf8')
-  return parseSource({ path, text })
+  const known = sources.get(path)
+  if (known !== undefined) return known
+  const source = parseSource({ path, text: readFileSync(join(root, path), 'utf8') })
+  sources.set(path, source)
+  return source
 }
 
 export function parseSource({ path, text }: { path: string; text: string }): SourceFile {
