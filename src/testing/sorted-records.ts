@@ -47,6 +47,11 @@ export class SortedRecords {
     return before ?? null
   }
 
+  has(key: string): boolean {
+    const { keys } = this.#chunks[this.#chunkOf(key)]!
+    return keys[lowerBound(keys, key)] === key
+  }
+
   range({ gte, lt, reverse, limit, bytesMax }: StringBounds): DbPut[] {
     const rows: DbPut[] = []
     if (gte >= lt) return rows

@@ -259,6 +259,24 @@ describe('power loss in the simulated database', () => {
     expect(() => steps.runAll()).toThrow(/two contents/)
   })
 
+  test('a record that is not found is known of at every opening, a rotten one perhaps only from the scrub', () => {
+    for (const harm of ['hide', 'rot'] as const) {
+      const steps = new Steps()
+      const db = new MemoryStateDb({ schedule: steps.schedule, random: { next: () => 0.9 } })
+      db.open({ disk: 'd', marker: 0 })
+      db.batch([put('\x00\x00\x00\x07key\x01234567')], () => {})
+      steps.runAll()
+      db.sync(() => {})
+      steps.runAll()
+      db.crash()
+      expect(db[harm](new SeededRandom(1))).toBe(true)
+      const verdict = db.open({ disk: 'd', marker: 1 })
+      if (harm === 'hide') expect(verdict).toMatchObject({ kind: 'damaged', damage: { storages: [7], journals: [] } })
+      else expect(verdict).toEqual({ kind: 'whole' })
+      expect(db.isRotten).toBe(true)
+    }
+  })
+
   test('a rotten record whose replacement is lost in a crash is rotten still, and may be replaced again', () => {
     const steps = new Steps()
     const db = new MemoryStateDb({ schedule: steps.schedule, random: { next: () => 0.9 } })
