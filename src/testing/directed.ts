@@ -1,5 +1,5 @@
 import { drawDeed, drawSplit, FAULT_NAMES } from './deeds.js'
-import type { Fault, FaultPlan } from './fault-plan.js'
+import type { Deed, Fault, FaultPlan } from './fault-plan.js'
 import { calmLink } from './network.js'
 import { PHASES, type Phase } from './phases.js'
 import { SeededRandom } from './random.js'
@@ -32,6 +32,8 @@ const STRIDE = coprimeTo(WALK.length, Math.round(WALK.length * 0.618))
 const CELLS_PER_PLAN = 24
 /** How long a fault waits for its phase to come of what is to bring it about. */
 const WAIT_MS = 3_500
+/** Who was away this long needs a snapshot when it is back. */
+const SNAPSHOT_AFTER_MS = 2_000
 const SCENARIO_FROM_MS = 1_000
 
 interface Bounds {
@@ -78,29 +80,43 @@ function faultsFor(
   random: SeededRandom,
   { atMs, nodes }: { atMs: number; nodes: number },
 ): Fault[] {
-  const { deed, isMomentary } = drawDeed(name, { random, nodes })
-  const forMs = isMomentary ? 0 : Math.round(random.between(100, 1_000))
-  return [
-    ...bringAbout(phase, random, { atMs, nodes, forHarm: deed.kind === 'harm' }),
-    { atMs: atMs + 1, forMs, during: phase, waitMs: WAIT_MS, ...deed },
-  ]
+  const drawn = drawDeed(name, { random, nodes })
+  const node = 1 + random.below(nodes)
+  const deed = soon(drawn.deed, phase, node)
+  const forMs = drawn.isMomentary ? 0 : Math.round(random.between(100, 1_000))
+  const forHarm = deed.kind === 'harm'
+  const takesSnapshot = forHarm && deed.harm === 'snapshot rotten' && phase !== 'snapshot'
+  const brought = takesSnapshot
+    ? [
+        ...bringAbout('snapshot', random, { atMs, node, forHarm }),
+        ...bringAbout(phase, random, { atMs: atMs + SNAPSHOT_AFTER_MS, node: 1 + (node % nodes), forHarm }),
+      ]
+    : bringAbout(phase, random, { atMs, node, forHarm })
+  return [...brought, { atMs: atMs + 1, forMs, during: phase, waitMs: WAIT_MS, ...deed }]
+}
+
+/** What strikes later than it was asked for must not come when its phase is over; whoever starts has disk operations of its own. */
+function soon(deed: Deed, phase: Phase, node: number): Deed {
+  if (deed.kind !== 'crash after') return deed
+  return { ...deed, operations: 1 + (deed.operations % 4), ...(phase === 'restart' ? { target: node } : {}) }
 }
 
 /** What makes a cluster come into a phase, more often than not. */
 function bringAbout(
   phase: Phase,
   random: SeededRandom,
-  { atMs, nodes, forHarm }: { atMs: number; nodes: number; forHarm: boolean },
+  { atMs, node, forHarm }: { atMs: number; node: number; forHarm: boolean },
 ): Fault[] {
-  const node = 1 + random.below(nodes)
   switch (phase) {
     case 'idle':
       return []
     case 'election':
+      // Nobody may forget anything while another is down.
+      if (forHarm) return [{ atMs, forMs: 1_500, kind: 'partition', shape: 'peers', targets: ['leader'] }]
       return [{ atMs, forMs: 1_500, kind: 'crash', targets: ['leader'] }]
     case 'snapshot':
       // What has forgotten something is struck again before another may be: it should have something left to be harmed.
-      if (forHarm) return [{ atMs, forMs: 2_000, kind: 'crash', targets: [node] }]
+      if (forHarm) return [{ atMs, forMs: SNAPSHOT_AFTER_MS, kind: 'crash', targets: [node] }]
       return [{ atMs, forMs: 50, kind: 'harm', harm: 'state lost', target: node }]
     case 'split':
       return [{ atMs, forMs: 0, ...drawSplit({ random }) }]

@@ -66,6 +66,10 @@ const CALM_MS = 3_000
 /** After that, everything must be readable and quiet within this time. */
 const RECOVERY_MS = 10_000
 const CHECK_EVERY_MS = 100
+/** Clients that have got more than this done in a run so far take their time, else they hurry: a run is to count, and to cost no more than that. */
+const ENOUGH_CALLS_PER_MS = 0.028
+const LEISURE = 4
+const HASTE = 0.6
 
 /**
  * One run: a cluster under a workload, faults as planned, ranges split on the way; then it is healed, everything is read,
@@ -168,6 +172,7 @@ class Simulation {
       history: this.#history,
       keys: keysOf(REGISTERS),
       thinkMsMax: this.#plan.thinkMsMax,
+      pace: () => (this.#history.acknowledged > this.#cluster.nowMs * ENOUGH_CALLS_PER_MS ? LEISURE : HASTE),
       report: (violation) => this.#cluster.report(violation),
     })
   }

@@ -54,6 +54,8 @@ export interface WorkloadClientOptions {
   readonly keys: Keys
   /** Longest pause between two calls, in milliseconds. */
   readonly thinkMsMax: number
+  /** By how much a pause is longer just now. */
+  pace(): number
   /** Called where one read contradicts itself. */
   report(violation: string): void
 }
@@ -80,7 +82,7 @@ export class WorkloadClient {
   async run(): Promise<void> {
     while (!this.#stopping) {
       await this.#callOnce()
-      await this.#pause(this.#random.between(0, this.#options.thinkMsMax))
+      await this.#pause(this.#random.between(0, this.#options.thinkMsMax) * this.#options.pace())
     }
   }
 
