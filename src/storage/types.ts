@@ -71,7 +71,7 @@ export interface StateDb {
   onDamage: (damage: StateDamage) => void
   /** Keeps the damage on record, durably before `done`: the next opening says it again, whatever compactions have made of it. */
   markDamaged(damage: StateDamage, done: (error: Error | null) => void): void
-  /** Nothing of this storage id, or of this range's journal, is left that was damaged. */
+  /** Nothing of this storage id is left that was damaged, or of this range's journal nothing that a state kept here needs. */
   healed(what: { storage: StorageId } | { journal: RangeId }): void
   readonly scrub: ScrubStatus
   close(): Promise<void>

@@ -35,6 +35,14 @@ export interface MemoryStateDbOptions {
   readonly without?: readonly StateGuard[]
 }
 
+/**
+ * A record with a flipped bit. Whoever needs it may write it anew, also once its journal counts as healed: that says that the range
+ * itself needs nothing damaged any more, and an older record, below its session floor, may still be brought for a range cut from it.
+ */
+interface Flipped extends DbPut {
+  readonly isFlipped: true
+}
+
 /** A batch that no sync has covered yet. */
 interface Unsynced {
   readonly puts: readonly DbPut[]
@@ -71,7 +79,7 @@ export class MemoryStateDb implements StateDb {
   #disk: string | null = null
   #marker = 0
   #damage: StateDamage | null = null
-  /** Keys of records with a flipped bit that nobody has replaced. */
+  /** Keys of records, damaged or hidden, that nobody has replaced and somebody is to find. */
   readonly #rotten = new Set<string>()
   /** No room: every write fails. */
   isFull = false
@@ -133,7 +141,8 @@ export class MemoryStateDb implements StateDb {
     const { key, value } = random.pick(found)
     const damaged = new Uint8Array(value)
     damaged[random.below(value.length)]! ^= 1 << random.below(8)
-    this.#records.put(stringOf(key), { key, value: damaged })
+    const flipped: Flipped = { key, value: damaged, isFlipped: true }
+    this.#records.put(stringOf(key), flipped)
     this.#damaged(stringOf(key))
     return true
   }
@@ -367,7 +376,7 @@ export class MemoryStateDb implements StateDb {
       const before = this.#records.put(key, put)
       const wasRotten = this.#rotten.delete(key)
       batch.undo.push({ key, before, wasRotten })
-      if (before !== null && !wasRotten && !this.isAltered) {
+      if (before !== null && !('isFlipped' in before) && !this.isAltered) {
         assert(sameBytes(before.value, put.value), 'a record was written twice with two contents', key)
       }
     }

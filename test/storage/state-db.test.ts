@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { StorageId } from '../../src/base/ids.js'
+import type { RangeId, StorageId } from '../../src/base/ids.js'
 import { openStateDb } from '../../src/storage/leveldb/open.js'
+import { journalKey } from '../../src/storage/state/keys.js'
 import type { DbPut, StateDb } from '../../src/storage/types.js'
 import { SeededRandom } from '../../src/testing/random.js'
 import { MemoryStateDb } from '../../src/testing/state-db.js'
@@ -292,5 +293,28 @@ describe('power loss in the simulated database', () => {
       if (isLost) db.crash()
       expect(db.isRotten).toBe(isLost)
     }
+  })
+
+  test('a rotten record of a journal that counts as healed may be replaced, also if a crash brings it back', () => {
+    const steps = new Steps()
+    const db = new MemoryStateDb({ schedule: steps.schedule, random: { next: () => 0.9 } })
+    const range = 2 as RangeId
+    const record = { key: journalKey(range, 7), value: Buffer.from('x') }
+    db.batch([record], () => {})
+    steps.runAll()
+    db.sync(() => {})
+    steps.runAll()
+    expect(db.rot(new SeededRandom(1))).toBe(true)
+    // A snapshot of the range brought its journal from its session floor on, and this record lies below.
+    db.healed({ journal: range })
+    expect(db.isRotten).toBe(false)
+    // That of a range cut from it, with a lower floor, brings it.
+    db.batch([record], () => {})
+    steps.runAll()
+    db.crash()
+    db.batch([record], () => {})
+    steps.runAll()
+    db.batch([{ ...record, value: Buffer.from('y') }], () => {})
+    expect(() => steps.runAll()).toThrow(/two contents/)
   })
 })
