@@ -150,7 +150,9 @@ export class SimDisk {
   }
 
   #newFiles(): MemoryFiles {
-    return new MemoryFiles({ schedule: this.#schedule(true), random: this.#options.random.fork('files') })
+    const { scheduler, random } = this.#options
+    const atOnce = () => scheduler.settle()
+    return new MemoryFiles({ schedule: this.#schedule(true), random: random.fork('files'), atOnce })
   }
 
   /** The state store is made of callbacks alone. */

@@ -13,6 +13,8 @@ export interface MemoryFilesOptions {
   readonly schedule: (latencyMs: number, action: () => void) => void
   /** Time of one sync; default 0.2 ms. */
   readonly syncLatencyMs?: () => number
+  /** Called by what a node asks within a turn and is answered at once, without `schedule`: whoever waits for it is to go on in no time. */
+  readonly atOnce?: () => void
 }
 
 /** Sectors that something was written to, and what the disk still has there; null: zeros, they were never written before. */
@@ -192,6 +194,7 @@ export class MemoryFiles implements Files {
   }
 
   async remove(path: string): Promise<void> {
+    this.#atOnce()
     this.#inodes.delete(path)
   }
 
@@ -200,6 +203,10 @@ export class MemoryFiles implements Files {
     for (const path of this.#durable.keys()) {
       if (path.startsWith(`${directory}/`) && !this.#inodes.has(path)) this.#durable.delete(path)
     }
+  }
+
+  #atOnce(): void {
+    this.#options.atOnce?.()
   }
 
   /** Resolves later in this life, never in the next one. */
@@ -214,6 +221,7 @@ export class MemoryFiles implements Files {
       isAlive: () => this.#life === life,
       failure: () => this.failure ?? this.syncFailure,
       syncLatencyMs: () => this.#syncLatencyMs(),
+      atOnce: () => this.#atOnce(),
       schedule: (latencyMs, action) => {
         this.#options.schedule(latencyMs, () => {
           if (this.#life === life) action()
@@ -241,6 +249,7 @@ interface Handle {
   isAlive(): boolean
   failure(): Error | null
   syncLatencyMs(): number
+  atOnce(): void
   schedule(latencyMs: number, action: () => void): void
 }
 
@@ -279,7 +288,9 @@ class MemoryLogFile implements LogFile {
     return this.#inode.bytes.slice(at, at + length)
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#handle.atOnce()
+  }
 
   #write(bytes: Uint8Array, at: number): void {
     const inode = this.#inode

@@ -17,6 +17,7 @@ export class Scheduler {
   #nowMs = 0
   #order = 0
   #stopped = false
+  #mustSettle = false
   readonly #heap: Event[] = []
 
   get nowMs(): number {
@@ -36,6 +37,11 @@ export class Scheduler {
     }
   }
 
+  /** The present event kept a promise: what waits for it runs before the next event, though nobody knew when it was scheduled. */
+  settle(): void {
+    this.#mustSettle = true
+  }
+
   /** Runs everything due up to `untilMs` and moves the clock there. */
   async runUntil(untilMs: number): Promise<void> {
     await this.runWhile(() => true, untilMs)
@@ -47,7 +53,7 @@ export class Scheduler {
    * Returns whether it ended because the condition no longer holds.
    */
   async runWhile(condition: () => boolean, untilMs: number): Promise<boolean> {
-    await settled()
+    await this.#settled()
     while (!this.#stopped) {
       if (!condition()) return true
       const next = this.#heap[0]
@@ -56,7 +62,7 @@ export class Scheduler {
       if (next.action === null) continue
       this.#nowMs = next.atMs
       next.action()
-      if (next.settles) await settled()
+      if (next.settles || this.#mustSettle) await this.#settled()
     }
     return false
   }
@@ -64,6 +70,11 @@ export class Scheduler {
   /** Ends the running loop after the present event, for good. */
   stop(): void {
     this.#stopped = true
+  }
+
+  async #settled(): Promise<void> {
+    await settled()
+    this.#mustSettle = false
   }
 
   #push(event: Event): void {

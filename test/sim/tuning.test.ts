@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { RARE_PATHS } from '../../src/base/ports.js'
+import { SimCluster } from '../../src/testing/cluster.js'
 import { drawFaultPlan } from '../../src/testing/draw-plan.js'
 import { SeededRandom } from '../../src/testing/random.js'
 import { simulateSeed } from '../../src/testing/simulation.js'
@@ -37,6 +38,14 @@ describe('rare paths', () => {
   it('are not taken without need where it does not', async () => {
     const { rarePaths } = await run(usualTuning)
     expect(rarePaths).toEqual({})
+  })
+
+  it('end by themselves: a log that all nodes make a segment for goes on, though nothing else happens', async () => {
+    const tuning: Tuning = { ...usualTuning, segmentBytes: 16 * 1024, rare: { 'spare lost': 0.9 } }
+    const cluster = new SimCluster({ seed: 1, tuning })
+    await cluster.start()
+    expect(cluster.rarePaths['spare lost']).toBeGreaterThan(0)
+    expect(cluster.violations).toEqual([])
   })
 })
 

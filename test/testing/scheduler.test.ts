@@ -67,6 +67,20 @@ describe('the scheduler', () => {
     expect(seen).toEqual(['promise', 'event'])
   })
 
+  it('lets promises have their say before the next event where the event itself asks for it', async () => {
+    const scheduler = new Scheduler()
+    const seen: string[] = []
+    const work = async () => {
+      scheduler.settle()
+      for (let i = 0; i < 20; i++) await null
+      seen.push('promise')
+    }
+    scheduler.schedule(1, () => void work())
+    scheduler.schedule(1, () => seen.push('event'))
+    await scheduler.runUntil(1)
+    expect(seen).toEqual(['promise', 'event'])
+  })
+
   it('stops as soon as its condition fails', async () => {
     const scheduler = new Scheduler()
     let ran = 0
