@@ -26,7 +26,8 @@ export class SimProcess {
   readonly #onBug: (error: unknown) => void
   #alive = true
   #waiting: (() => void)[] | null = null
-  #suspendedSinceMs: number | null = null
+  /** Where the monotonic clock stands still; null: it does not. */
+  #suspendedAtMs: number | null = null
   /** What the monotonic clock has missed. */
   #suspendedMs = 0
   /** Both clocks run faster by this part since then; before that they have gained so much. */
@@ -107,15 +108,16 @@ export class SimProcess {
   /** Like SIGSTOP; `suspended`: like a virtual machine that is, whose monotonic clock stands still meanwhile. */
   pause({ suspended = false } = {}): void {
     this.#waiting ??= []
-    if (suspended) this.#suspendedSinceMs ??= this.#scheduler.nowMs
+    if (suspended) this.#suspendedAtMs ??= this.clock.monotonicMs()
   }
 
   /** Like SIGCONT: what waited comes at once, in its order. */
   resume(): void {
     const waiting = this.#waiting ?? []
     this.#waiting = null
-    if (this.#suspendedSinceMs !== null) this.#suspendedMs += this.#scheduler.nowMs - this.#suspendedSinceMs
-    this.#suspendedSinceMs = null
+    // Whatever its rate has been meanwhile.
+    if (this.#suspendedAtMs !== null) this.#suspendedMs += this.clock.monotonicMs() - this.#suspendedAtMs
+    this.#suspendedAtMs = null
     for (const action of waiting) this.enter(action)
   }
 

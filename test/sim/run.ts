@@ -6,7 +6,7 @@ import { tuneForBatchRun } from '../../src/testing/batch-run.js'
 import { describePlan } from '../../src/testing/fault-plan.js'
 import { formatPlanFile, parsePlanFile } from '../../src/testing/plan-file.js'
 import { planOf } from '../../src/testing/simulation.js'
-import { runCi } from './runner/ci.js'
+import { runAllScenarios, runCi } from './runner/ci.js'
 import type { Job, Outcome } from './runner/jobs.js'
 import { runJobs } from './runner/pool.js'
 import { coverageOf, coverageText, lineOf, summaryOf } from './runner/report.js'
@@ -19,6 +19,7 @@ const usage = `usage: npm run sim -- [--seed N | --plan FILE | --seeds COUNT --f
   --from SEED    the first of them (default 1)
   --minutes M    seeds until this time is over, or there are COUNT
   --ci           the fixed list, seeds run twice, the coverage of faults; then some fresh seeds, which fail nothing
+  --scenarios    a directed scenario for each fault in each phase
   --jobs N       processes (default: one per core)
   --coverage     print how often each fault took effect in each phase
   --save FILE    write the plan of the seed to a file
@@ -33,6 +34,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     minutes: { type: 'string' },
     ci: { type: 'boolean', default: false },
+    scenarios: { type: 'boolean', default: false },
     jobs: { type: 'string' },
     coverage: { type: 'boolean', default: false },
     save: { type: 'string' },
@@ -49,6 +51,7 @@ process.exitCode = await main()
 async function main(): Promise<number> {
   if (values.help) return say(usage)
   if (values.ci) return runCi({ processes, shrinkTo: values.out })
+  if (values.scenarios) return runAllScenarios({ processes, shrinkTo: values.out })
   if (values.seeds !== undefined || values.minutes !== undefined) return runMany()
   const job: Job =
     values.plan === undefined ? { seed: numberOf('seed', values.seed ?? values.from) } : readPlan(values.plan)

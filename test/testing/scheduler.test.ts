@@ -132,6 +132,23 @@ describe('a simulated process', () => {
     expect(ended).toEqual(['fatal: the disk is gone'])
   })
 
+  it.each([-0.05, 0.05])(
+    'has a monotonic clock that stands still while it is suspended, whatever its rate (%d)',
+    async (rate) => {
+      const scheduler = new Scheduler()
+      const process = processOn(scheduler)
+      process.rate = rate
+      await scheduler.runUntil(1_000)
+      const before = process.clock.monotonicMs()
+      process.pause({ suspended: true })
+      await scheduler.runUntil(2_000)
+      process.rate = 0
+      await scheduler.runUntil(3_000)
+      process.resume()
+      expect(process.clock.monotonicMs()).toBeCloseTo(before, 6)
+    },
+  )
+
   it('has a wall clock that may be off and a monotonic one that is not', async () => {
     const scheduler = new Scheduler()
     const process = processOn(scheduler)

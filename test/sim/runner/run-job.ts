@@ -23,10 +23,10 @@ async function runScenario(job: Job, cell: Cell): Promise<Outcome> {
     const { cell: _, ...rest } = job
     const outcome = await runSeed({ ...rest, seed, plan: scenarioOf(cell, seed) })
     const met = (outcome.coverage[cell.name]?.[cell.phase] ?? 0) > 0
-    if (met || outcome.violation !== null) return outcome
+    if (met || outcome.violation !== null) return { ...outcome, cell }
     if (seed + 1 < job.seed + SCENARIO_SEEDS) continue
     const missed = `${cell.name} did not take effect during ${cell.phase} with any of ${SCENARIO_SEEDS} seeds`
-    return { ...outcome, missed }
+    return { ...outcome, cell, missed }
   }
 }
 
@@ -39,7 +39,20 @@ async function runSeed(job: Job): Promise<Outcome> {
   const counts = { acknowledged, unknown, faults, restarts, leaderChanges, ranges, entries }
   const { virtualMs, faultsByKind, coverage, happened } = result
   const report = violation === null ? '' : await reportOf(job, result)
-  return { seed, hash, violation, missed: null, report, ...counts, virtualMs, tookMs, faultsByKind, coverage, happened }
+  return {
+    seed,
+    hash,
+    violation,
+    missed: null,
+    cell: null,
+    report,
+    ...counts,
+    virtualMs,
+    tookMs,
+    faultsByKind,
+    coverage,
+    happened,
+  }
 }
 
 /** Nothing but the seed may decide what happens. */
