@@ -67,6 +67,8 @@ export class Lifecycle {
   readonly #switches = new Map<Replica, Switch>()
   /** Their replica is gone, and their tombstone not yet durable. */
   readonly #leaving = new Set<RangeId>()
+  /** No replica's when they were told: a snapshot may be on its way in under one of them, and damage is told once. */
+  readonly #damagedStaged = new Set<StorageId>()
 
   constructor(parts: LifecycleParts) {
     this.#parts = parts
@@ -158,6 +160,9 @@ export class Lifecycle {
       journals === 'all' ||
       replica.storages.some(({ storage }) => storages.includes(storage)) ||
       [replica.range, ...replica.lineage.map(({ range }) => range)].some((range) => journals.includes(range))
+    const used = this.#used()
+    const hit = storages === 'all' ? this.#allocated() : storages
+    for (const storage of hit) if (!used.has(storage)) this.#damagedStaged.add(storage)
     for (const replica of [...this.#parts.replicas.values()]) if (isHit(replica)) this.quarantine(replica, what)
   }
 
@@ -193,6 +198,7 @@ export class Lifecycle {
     if (this.#hasYoung(replica)) return this.#parts.stateSync.start(() => this.#switch(staged))
     if (this.#parts.replicas.get(replica.range) !== replica || this.overlapping(replica, offer) !== null)
       return done(false)
+    if (this.#damagedStaged.delete(storage)) return done(false)
     const { index, entryTerm: term, timestamp, bookkeeping } = offer
     const configuration = configurationOf(bookkeeping.descriptor.replicas)
     replica.takeTicks()
@@ -254,9 +260,11 @@ export class Lifecycle {
   /** Once all replicas are open: what a crash left of snapshots that were never installed, or of old states. */
   dropUnused(): void {
     const used = this.#used()
-    for (let storage = 1; storage < this.#parts.writer.nextStorage; storage++) {
-      if (!used.has(storage as StorageId)) this.#parts.state.dropStorage(storage as StorageId)
-    }
+    for (const storage of this.#allocated()) if (!used.has(storage)) this.#parts.state.dropStorage(storage)
+  }
+
+  #allocated(): readonly StorageId[] {
+    return Array.from({ length: this.#parts.writer.nextStorage - 1 }, (_, at) => (at + 1) as StorageId)
   }
 
   #used(): ReadonlySet<StorageId> {

@@ -204,6 +204,20 @@ describe('a state that cannot be trusted', () => {
   })
 })
 
+describe('a snapshot whose records were found damaged before it was installed', () => {
+  it('never becomes the state: damage is told once', () => {
+    for (const storages of [[7 as StorageId], 'all'] as const) {
+      const replica = replicaOf({ storages: [] })
+      const { life, synced } = lifecycle(replica)
+      const installed: boolean[] = []
+      life.install(replica as unknown as Replica, offer, 7 as StorageId, (done) => installed.push(done))
+      life.damaged({ what: '', storages, journals: [] })
+      synced()
+      expect([installed, replica.hasState]).toEqual([[false], false])
+    }
+  })
+})
+
 describe('a replica that is placed', () => {
   it('is there only once a tombstone keeps older ids out durably', () => {
     const { life, replicas, told, durable } = lifecycle()
