@@ -101,6 +101,11 @@ export class SimNode {
     return this.#life?.serves === true
   }
 
+  /** All other nodes have taken it for the one they know, on the disk it runs on. */
+  get isLetInByAll(): boolean {
+    return this.#life?.peers?.isLetInByAll === true
+  }
+
   /** What it is short of: serving, a disk that answers, replicas with a state, entries whose damage nobody has made up for. Null: nothing. */
   get lack(): string | null {
     const life = this.#life

@@ -110,6 +110,12 @@ export class PeerSessions {
     return this.#accepted.has(session)
   }
 
+  /** There are others, and each takes what is sent to it. */
+  get isLetInByAll(): boolean {
+    const lines = [...this.#lines.values()]
+    return lines.length > 0 && lines.every(({ isUp }) => isUp)
+  }
+
   /** The other end is gone, and its system says so. */
   reset(node: NodeId): void {
     if (this.#lines.get(node)?.isUp === true) this.#fail(node)

@@ -1,5 +1,5 @@
 import { assertNever } from '../../base/assert.js'
-import type { SimDisk } from '../disk.js'
+import type { DiskCopy, SimDisk } from '../disk.js'
 import type { Deed, Fault, Harm, Target } from '../fault-plan.js'
 import type { SimNode } from '../node.js'
 import { rotEntry, rotLog } from '../rot.js'
@@ -19,8 +19,8 @@ export class DiskFaults {
   readonly #tools: FaultTools
   /** Nodes that may have forgotten something for which nobody has made up yet. */
   readonly #harmed = new Set<number>()
-  /** Nodes that run on an old copy of their disk, or were kept out with it. */
-  readonly #old = new Set<number>()
+  /** Nodes that run on an old copy of their disk, or were kept out with it, and that copy. */
+  readonly #old = new Map<number, DiskCopy>()
   /** Nodes with the log of another. */
   readonly #swapped = new Set<number>()
   readonly #notBeforeMs = new Map<number, number>()
@@ -192,15 +192,22 @@ export class DiskFaults {
     cluster.crash(id)
     const copy = disk.copy()
     restart(id)
-    this.#old.add(id)
+    this.#old.set(id, copy)
     return () => {
       cluster.rollBack(id, copy)
       restart(id)
-      cluster.scheduler.schedule(2 * REJOIN_MS_MAX, () => {
-        // Nobody else saw the start that the copy lacks: then it has promised nobody anything.
-        if (cluster.node(id).serves) this.#old.delete(id)
-      })
+      this.#awaitMet(id, copy)
     }
+  }
+
+  /** Once all others have let it in, nobody has seen the start that the copy lacks: then it has promised nobody anything. */
+  #awaitMet(id: number, copy: DiskCopy): void {
+    const { cluster } = this.#tools
+    cluster.scheduler.schedule(2 * REJOIN_MS_MAX, () => {
+      if (this.#old.get(id) !== copy) return
+      if (cluster.node(id).isLetInByAll) this.#old.delete(id)
+      else this.#awaitMet(id, copy)
+    })
   }
 
   #keptOut(node: SimNode, why: string): void {
