@@ -14,7 +14,7 @@ function planOf(faults: readonly Fault[]): FaultPlan {
     nodes: 3,
     ranges: 2,
     clients: 6,
-    thinkMsMax: 20,
+    thinkMsMax: 5,
     faults,
     healedMs: 5_500,
     clockOffsetsMs: [],
