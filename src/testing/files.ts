@@ -4,7 +4,8 @@ import type { Files, LogFile } from '../storage/types.js'
 
 const SECTOR_BYTES = 512
 const zeros = new Uint8Array(SECTOR_BYTES)
-const never = new Promise<never>(() => {})
+/** A fresh one each: what waits for one that is shared would be kept by it for ever. */
+const never = (): Promise<never> => new Promise(() => {})
 
 export interface MemoryFilesOptions {
   /** Decides what a power cut leaves of unsynced writes. */
@@ -65,8 +66,8 @@ export class MemoryFiles implements Files {
   mount(): Files {
     const { isAlive } = this.#handle()
     const alive = async <T>(call: () => Promise<T>): Promise<T> => {
-      const result = isAlive() ? await call() : await never
-      return isAlive() ? result : await never
+      const result = isAlive() ? await call() : await never()
+      return isAlive() ? result : await never()
     }
     return {
       list: (directory) => alive(() => this.list(directory)),
