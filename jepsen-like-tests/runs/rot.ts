@@ -90,12 +90,11 @@ export class RotRun {
    */
   async cutRunning(at: number): Promise<RotResult> {
     const node = this.#cluster.nodes[at]!
-    const table = await this.#stopped(node, 'SIGTERM', 'state table')
+    await this.#stopped(node, 'SIGTERM', 'state table')
     node.start()
     await wholeAgain(this.#cluster, this.#db, STUCK_AFTER_MS)
-    await this.#openTables(node)
-    await truncate(join(node.directory, table.path), table.bytes >> 1)
-    return this.#rotRunning(node, `cut under the running process: ${table.path}`)
+    const path = await eventually('a table that stays to be cut', STUCK_AFTER_MS, () => this.#cutTable(node))
+    return this.#rotRunning(node, `cut under the running process: ${path}`)
   }
 
   /** Flips a bit of a value in a table of the running process. */
@@ -162,6 +161,15 @@ export class RotRun {
       violations.push(`${what}: the start after it did not say what may have ended the one before`)
     }
     return { ...result, violations: [...violations, ...result.violations] }
+  }
+
+  /** Fails if LevelDB made another table of it meanwhile. */
+  async #cutTable(node: NodeProcess): Promise<string> {
+    const table = largestOfKind(await filesOf(node.directory)).find(({ kind }) => kind === 'state table')
+    if (table === undefined) throw new Error(`${node.directory} has no state table`)
+    await this.#openTables(node)
+    await truncate(join(node.directory, table.path), table.bytes >> 1)
+    return table.path
   }
 
   /** Each table is read a little, so that it is mapped and little of it cached. */
