@@ -150,6 +150,7 @@ async function streamRow(batch: number, kind: 'put' | 'get'): Promise<Row> {
       batch: refuses,
       scan: refuses,
       split: refuses,
+      transfer: refuses,
       status: refuses,
     },
   }

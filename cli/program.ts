@@ -15,6 +15,7 @@ import { scanCommand } from './commands/scan.js'
 import { splitCommand } from './commands/split.js'
 import { startCommand } from './commands/start.js'
 import { statusCommand } from './commands/status.js'
+import { transferCommand } from './commands/transfer.js'
 import type { Context } from './context.js'
 import { reportFailure } from './failure.js'
 import { packageVersion } from './package-version.js'
@@ -32,6 +33,7 @@ const commands = [
   delCommand,
   scanCommand,
   splitCommand,
+  transferCommand,
   importCommand,
   exportCommand,
   benchCommand,

@@ -6,7 +6,7 @@ import { lossNemeses } from './lost-disks.js'
 import { partitionNemeses } from './partitions.js'
 import { powerNemeses } from './power.js'
 import { processNemeses } from './processes.js'
-import { split } from './ranges.js'
+import { rangeNemeses } from './ranges.js'
 import { replies } from './replies.js'
 import { slowNode } from './slow-node.js'
 import type { Nemesis } from './types.js'
@@ -25,7 +25,7 @@ export function allNemeses(): Nemesis[] {
     ...fsyncNemeses,
     ...diskNemeses,
     ...lossNemeses,
-    split,
+    ...rangeNemeses,
   ]
 }
 

@@ -48,8 +48,8 @@ const pause = onTargets('pause', 'SIGSTOP, later SIGCONT, of', async (nodes) => 
 })
 
 /** A node that is told to stop hands its leaderships over first. */
-const transfer: Nemesis = {
-  name: 'transfer',
+const stopLeader: Nemesis = {
+  name: 'stop-leader',
   about: 'the busiest leader is told to stop, hands its ranges over to others, and is started again',
   family: 'processes',
   whyNot: async () => null,
@@ -93,4 +93,4 @@ async function restartAll({ cluster }: Battlefield): Promise<void> {
 }
 
 /** Crashes, stops and restarts of processes. */
-export const processNemeses: readonly Nemesis[] = [...kill, ...pause, transfer, rollingRestart]
+export const processNemeses: readonly Nemesis[] = [...kill, ...pause, stopLeader, rollingRestart]

@@ -9,8 +9,8 @@ export interface Mix {
 
 /** Each kind of nemesis and of workload comes at least once. The register's history is the one that must prove enough. */
 export const ciMixes: readonly Mix[] = [
-  { workload: 'register,set', nemesis: 'kill,powercut,torn,split', nodes: 3 },
-  { workload: 'register,append', nemesis: 'pause,slow-node,transfer', nodes: 3 },
+  { workload: 'register,set', nemesis: 'kill,powercut,torn,split,transfer', nodes: 3 },
+  { workload: 'register,append', nemesis: 'pause,slow-node,stop-leader,transfer', nodes: 3 },
   { workload: 'register,counter', nemesis: 'replies,delay,kill-leader,clock', nodes: 3 },
   { workload: 'register,scan', nemesis: 'partition,loss', nodes: 3 },
   {

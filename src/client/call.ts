@@ -1,5 +1,5 @@
 import type { HoldfastError } from '../base/errors.js'
-import type { Key, Version } from '../base/ids.js'
+import type { Key, NodeId, RangeId, Version } from '../base/ids.js'
 import { NO_VERSION } from '../base/ids.js'
 import type { Reply, ServerHello, WeakRead } from '../kv/requests.js'
 import type { Condition, Write } from '../kv/types.js'
@@ -55,6 +55,14 @@ export interface SplitBody {
   readonly at: Key
 }
 
+/** `at`: the first key of the range, by which it is found. */
+export interface TransferBody {
+  readonly kind: 'transfer'
+  readonly range: RangeId
+  readonly to: NodeId
+  readonly at: Key
+}
+
 export interface RoutesBody {
   readonly kind: 'routes'
   /** Tells questions apart, so that they go to different nodes in turn. */
@@ -74,7 +82,7 @@ export interface HelloBody {
   readonly kind: 'hello'
 }
 
-export type RangeBody = GetBody | ScanBody | WriteBody | SplitBody
+export type RangeBody = GetBody | ScanBody | WriteBody | SplitBody | TransferBody
 export type Body = RangeBody | RoutesBody | StatusBody | HelloBody
 
 export type Answer = Exclude<Reply, { kind: 'error' }> | { readonly kind: 'hello'; readonly hello: ServerHello }
@@ -151,7 +159,8 @@ export class Call extends Timed {
   }
 
   get mutation(): boolean {
-    return this.body.kind === 'write' || this.body.kind === 'split'
+    const { kind } = this.body
+    return kind === 'write' || kind === 'split' || kind === 'transfer'
   }
 
   /** A read that any replica may answer. */
@@ -181,6 +190,7 @@ export function anchorOf(body: Exclude<RangeBody, ScanBody>): Key {
     case 'write':
       return (body.writes[0] ?? body.conditions[0])!.key
     case 'split':
+    case 'transfer':
       return body.at
   }
 }
@@ -201,6 +211,7 @@ export function bytesOf(body: Body): number {
       return bytes
     case 'scan':
     case 'split':
+    case 'transfer':
     case 'routes':
     case 'status':
     case 'hello':

@@ -1,13 +1,14 @@
 import type { NodeInfo } from '../base/descriptor.js'
 import { HoldfastError } from '../base/errors.js'
-import type { Key, RangeId, Version } from '../base/ids.js'
+import type { Key, NodeId, RangeId, Version } from '../base/ids.js'
 import { limits } from '../base/limits.js'
+import type { Clock } from '../base/ports.js'
 import type { Route, Row, ServerHello } from '../kv/requests.js'
 import type { Answer, Body, CallOptions, Ending, PageAsked, ScanBody, WriteBody } from './call.js'
 import { refusedGet, refusedPage, refusedWrite } from './checks.js'
 import type { ClientCoreOptions } from './core-options.js'
 import { Dispatcher } from './dispatcher.js'
-import { unexpected } from './errors.js'
+import { unexpected, unknownRange } from './errors.js'
 import { GetJob } from './get-job.js'
 import { type Page, pageOf } from './pages.js'
 import { type ClusterStatus, mergeStatus, type StatusAnswer } from './status.js'
@@ -36,9 +37,13 @@ export interface WriteResult {
  */
 export class ClientCore {
   readonly #dispatcher: Dispatcher
+  readonly #clock: Clock
+  readonly #defaultDeadlineMs: number
 
   constructor(options: ClientCoreOptions) {
     this.#dispatcher = new Dispatcher(options)
+    this.#clock = options.clock
+    this.#defaultDeadlineMs = options.defaultDeadlineMs
   }
 
   /** Highest version seen in any answer: what this client did and saw lies at or below it. */
@@ -94,12 +99,38 @@ export class ClientCore {
     return this.#one({ kind: 'split', at }, call, (answer) => (answer.kind === 'split' ? answer.child : null), 'split')
   }
 
+  /** Has the voter of that range on node `to` lead it; done at once where it does already. */
+  async transfer({ range, to }: { range: RangeId; to: NodeId }, call: CallOptions = {}): Promise<void> {
+    const { deadlineMs = this.#defaultDeadlineMs } = call
+    const untilMs = this.#clock.monotonicMs() + deadlineMs
+    const at = await this.#startOf(range, call)
+    const left = { ...call, deadlineMs: Math.max(1, untilMs - this.#clock.monotonicMs()) }
+    const body = { kind: 'transfer', range, to, at } as const
+    await this.#one(body, left, (answer) => (answer.kind === 'transferred' ? answer : null), 'transferred')
+  }
+
+  /** The first key of a range. One that was just born is not known everywhere: as many nodes are asked as there are. */
+  async #startOf(range: RangeId, call: CallOptions): Promise<Key> {
+    for (let turn = 0; ; turn++) {
+      const { nodes, routes } = await this.#allRoutes(turn, call)
+      const found = routes.find(({ descriptor }) => descriptor.range === range)
+      if (found !== undefined) return found.descriptor.span.start
+      if (turn + 1 >= nodes.length) throw unknownRange(range)
+    }
+  }
+
   /** All ranges as some node knows them, in key order, and all nodes. A hint: it may lag. */
-  async routes(call: CallOptions = {}): Promise<{ routes: readonly Route[]; nodes: readonly NodeInfo[] }> {
+  routes(call: CallOptions = {}): Promise<{ routes: readonly Route[]; nodes: readonly NodeInfo[] }> {
+    return this.#allRoutes(0, call)
+  }
+
+  /** Another `turn` asks another node. */
+  async #allRoutes(turn: number, call: CallOptions): Promise<{ routes: readonly Route[]; nodes: readonly NodeInfo[] }> {
     const routes: Route[] = []
     let from: Key | null = '' as Key
     while (from !== null) {
-      const page: readonly Route[] = await this.#routesFrom(from, call)
+      const body = { kind: 'routes', turn, from, limit: ROUTES_PER_REQUEST } as const
+      const page: readonly Route[] = await this.#one(body, call, routesOf, 'routes')
       routes.push(...page)
       // A gap in what the node knows ends the list: asking on would bring the same.
       from = page.length < ROUTES_PER_REQUEST ? null : page.at(-1)!.descriptor.span.end
@@ -129,11 +160,6 @@ export class ClientCore {
   /** Ends everything: open calls fail, writes that were sent as OUTCOME_UNKNOWN. */
   close(): void {
     this.#dispatcher.close()
-  }
-
-  #routesFrom(from: Key, call: CallOptions): Promise<readonly Route[]> {
-    const body = { kind: 'routes', turn: 0, from, limit: ROUTES_PER_REQUEST } as const
-    return this.#one(body, call, (answer) => (answer.kind === 'routes' ? answer.routes : null), 'routes')
   }
 
   #statusOf(info: NodeInfo, call: CallOptions): Promise<StatusAnswer> {
@@ -180,6 +206,10 @@ class One<T> implements Ending {
     if (value === null) this.reject(unexpected(answer, this.#expected))
     else this.#resolve(value)
   }
+}
+
+function routesOf(answer: Answer): readonly Route[] | null {
+  return answer.kind === 'routes' ? answer.routes : null
 }
 
 function writeResult(answer: Answer): WriteResult | null {

@@ -1,5 +1,5 @@
 import { type ErrorCode, errorCatalogue, HoldfastError } from '../base/errors.js'
-import type { Key } from '../base/ids.js'
+import type { Key, RangeId } from '../base/ids.js'
 import type { ReplyError } from '../kv/requests.js'
 import type { FailedCondition } from '../kv/types.js'
 import { storedKeyToJson } from './key-json.js'
@@ -31,9 +31,13 @@ export function crossesRanges(first: Key, other: Key): HoldfastError {
   return new HoldfastError('CROSSES_RANGES', `the keys ${keys} lie in different ranges`)
 }
 
+export function unknownRange(range: RangeId): HoldfastError {
+  return new HoldfastError('INVALID_ARGUMENT', `there is no range ${range}`)
+}
+
 /** How far a call has got when it fails. */
 export interface Progress {
-  /** A write or a split: something that must not run twice. */
+  /** A write, a split, a lead handed on: something that leaves a trace. */
   readonly mutation: boolean
   /** Sends that nobody answered for certain: any of them may have been executed, or may still be. */
   readonly unanswered: number

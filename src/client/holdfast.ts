@@ -1,4 +1,5 @@
 import { HoldfastError } from '../base/errors.js'
+import type { NodeId, RangeId } from '../base/ids.js'
 import type { Row } from '../kv/requests.js'
 import type { Codec, Condition, Write } from '../kv/types.js'
 import { ConditionFailed, conditionsOf } from './conditions.js'
@@ -87,6 +88,14 @@ export class HoldfastClient implements Holdfast {
 
   async split(key: KeyInput, options: CallLimits = {}): Promise<{ range: number }> {
     return { range: await this.#core.split(encodeKey(key), options) }
+  }
+
+  async transfer({ range, to }: { range: number; to: number }, options: CallLimits = {}): Promise<void> {
+    for (const [what, id] of Object.entries({ range, to })) {
+      if (Number.isSafeInteger(id) && id > 0) continue
+      throw new HoldfastError('INVALID_ARGUMENT', `${what} is ${id}; expected an integer of 1 or more`)
+    }
+    await this.#core.transfer({ range: range as RangeId, to: to as NodeId }, options)
   }
 
   async ranges(options: CallLimits = {}): Promise<RangeInfo[]> {

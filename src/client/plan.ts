@@ -1,8 +1,8 @@
 import type { HoldfastError } from '../base/errors.js'
 import type { Key } from '../base/ids.js'
 import { contains } from '../range/span.js'
-import { anchorOf, type Call, type GetBody, type RangeBody } from './call.js'
-import { crossesRanges } from './errors.js'
+import { anchorOf, type Call, type GetBody, type RangeBody, type TransferBody } from './call.js'
+import { crossesRanges, unknownRange } from './errors.js'
 import { type GetPart, partsByRange } from './parts.js'
 import { type CachedRoute, keyBelow, type RouteCache } from './route-cache.js'
 
@@ -26,6 +26,8 @@ export function planOf(call: Call, body: RangeBody, routes: RouteCache): Plan {
       return planWrite(call, body, routes)
     case 'split':
       return sendOrFind(routes.find(body.at), body.at)
+    case 'transfer':
+      return planTransfer(body, routes.find(body.at))
   }
 }
 
@@ -50,6 +52,12 @@ function planWrite(call: Call, body: Extract<RangeBody, { kind: 'write' }>, rout
   const outside = body.writes.find(isElsewhere) ?? body.conditions.find(isElsewhere)
   if (outside === undefined) return { kind: 'send', route }
   return { kind: 'refuse', error: crossesRanges(anchor, outside.key) }
+}
+
+/** Another range begins there by now: the one that was meant is no more. */
+function planTransfer({ at, range }: TransferBody, route: CachedRoute | null): Plan {
+  const isGone = route !== null && route.descriptor.range !== range
+  return isGone ? { kind: 'refuse', error: unknownRange(range) } : sendOrFind(route, at)
 }
 
 function sendOrFind(route: CachedRoute | null, key: Key): Plan {

@@ -54,6 +54,8 @@ export function requestOf(call: Call, stamp: Stamp): Request {
     }
     case 'split':
       return { kind: 'split', id, range, generation, deadlineMs, seen, origin: originOf(call, stamp), at: body.at }
+    case 'transfer':
+      return { kind: 'transfer', id, range, generation, deadlineMs, seen, to: body.to }
   }
 }
 

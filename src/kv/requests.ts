@@ -63,6 +63,15 @@ export interface SplitRequest extends ToRange {
   readonly at: Key
 }
 
+/**
+ * Hand the lead on to the voter on node `to`; done where that one leads already. `generation` does not matter: who leads has
+ * nothing to do with the span.
+ */
+export interface TransferRequest extends ToRange {
+  readonly kind: 'transfer'
+  readonly to: NodeId
+}
+
 /** Descriptors of the ranges that cover [from, …), as far as this node knows (a hint: corrected by errors). */
 export interface RoutesRequest {
   readonly kind: 'routes'
@@ -79,7 +88,7 @@ export interface StatusRequest {
   readonly deadlineMs: number
 }
 
-export type RangeRequest = GetRequest | ScanRequest | WriteRequest | SplitRequest
+export type RangeRequest = GetRequest | ScanRequest | WriteRequest | SplitRequest | TransferRequest
 export type Request = RangeRequest | RoutesRequest | StatusRequest
 
 export interface Row {
@@ -149,6 +158,7 @@ export type Reply =
     }
   | { readonly id: number; readonly version: Version; readonly kind: 'written'; readonly deleted: readonly boolean[] }
   | { readonly id: number; readonly version: Version; readonly kind: 'split'; readonly child: RangeId }
+  | { readonly id: number; readonly version: Version; readonly kind: 'transferred' }
   | {
       readonly id: number
       readonly version: Version

@@ -314,7 +314,9 @@ export class Raft {
       allPersisted: core.allPersisted,
       configuration: core.configuration,
       isTransferring: this.isTransferring,
-      progress: peers.map(({ replica, match, next, state, forgotten }) => ({ replica, match, next, state, forgotten })),
+      progress: peers.map(({ replica, match, next, state, forgotten, heardTick }) => {
+        return { replica, match, next, state, forgotten, quietTicks: core.clock - heardTick }
+      }),
     }
   }
 

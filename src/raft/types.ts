@@ -237,6 +237,8 @@ export interface RaftStatus extends Leadership {
     readonly state: 'probe' | 'replicate' | 'snapshot'
     /** Its log ends before what it acknowledged: it counts for nothing in this term. */
     readonly forgotten: boolean
+    /** Ticks since it last answered. */
+    readonly quietTicks: number
   }[]
 }
 

@@ -20,6 +20,7 @@ import type {
   UnaryOperation,
   UnaryPut,
   UnaryScan,
+  UnaryTransfer,
 } from '../transport/unary.js'
 import { realClock, realRandom } from './real-ports.js'
 
@@ -97,6 +98,10 @@ export class UnaryService implements UnaryHandler {
 
   async split({ namespace, key }: UnaryKey, call: UnaryCall) {
     return { range: await this.#client.split(stored(namespace, key), call) }
+  }
+
+  transfer(request: UnaryTransfer, call: UnaryCall): Promise<void> {
+    return this.#client.transfer(request, call)
   }
 
   async status(): Promise<NodeStatus> {

@@ -15,7 +15,7 @@ export interface Queue {
  */
 export function queuesOf(parts: {
   readonly replicas: Iterable<Replica>
-  readonly cold: readonly Queue[]
+  readonly others: readonly Queue[]
   readonly versionReadBytes: number
   readonly snapshotsIn: number
   readonly snapshotsOut: number
@@ -38,7 +38,7 @@ export function queuesOf(parts: {
     },
     { name: 'read bytes of a range', length: most(({ reads }) => reads.bytes), bound: rangeReadBytesMax },
     { name: 'bytes of reads by version of a range', length: parts.versionReadBytes, bound: rangeReadBytesMax },
-    ...parts.cold,
+    ...parts.others,
     {
       name: 'overlay bytes',
       length: parts.state.overlayBytes,

@@ -17,6 +17,8 @@ export function keysOf(request: RangeRequest): readonly Key[] {
       return [...request.conditions, ...request.writes].map((each) => each.key)
     case 'split':
       return [request.at]
+    case 'transfer':
+      return []
     default:
       return assertNever(request)
   }
@@ -24,6 +26,7 @@ export function keysOf(request: RangeRequest): readonly Key[] {
 
 /** Whether the range is the one the client meant. A scan stays within one range: the SDK cuts it at the borders. */
 export function isCurrent(replica: Replica, request: RangeRequest): boolean {
+  if (request.kind === 'transfer') return true
   const { generation, span } = replica.descriptor
   if (request.generation !== generation) return false
   if (request.kind === 'scan' && !endsWithin(request.end, span.end)) return false

@@ -15,6 +15,7 @@ import type {
   RoutesRequest,
   ScanRequest,
   SplitRequest,
+  TransferRequest,
   WeakRead,
   WriteRequest,
 } from '../kv/requests.js'
@@ -30,6 +31,7 @@ import type { Replica } from './replica.js'
 import { errorReply, failed, failure, outcomeReply, overloaded, type Settled } from './replies.js'
 import { commandBytes, isCurrent, keysOf, REQUEST_OVERHEAD_BYTES, readBytes } from './request-shape.js'
 import type { Routes } from './routes.js'
+import type { Transfers } from './transfers.js'
 import type { VersionReads } from './version-reads.js'
 
 export interface RequestParts {
@@ -47,6 +49,7 @@ export interface RequestParts {
   /** The cluster's clocks as this node hears them, milliseconds since the epoch; null: it has not heard enough of them. */
   clusterMs(): number | null
   readonly versionReads: Pick<VersionReads, 'arrive' | 'takeAll'>
+  readonly transfers: Pick<Transfers, 'begin' | 'takeAll'>
   /** Marks a replica for this turn, or wakes the next. */
   touch(replica: Replica): void
   status(id: number): Reply
@@ -84,6 +87,8 @@ export class Requests {
         return this.#write(request, sink)
       case 'split':
         return this.#split(request, sink)
+      case 'transfer':
+        return this.#transfer(request, sink)
       default:
         return assertNever(request)
     }
@@ -107,8 +112,9 @@ export class Requests {
   refuseAll(replica: Replica, error: ReplyError): void {
     const unknown = failure('OUTCOME_UNKNOWN', `${error.message}, before the outcome was known`)
     replica.proposals.leadLost(failed(error), failed(unknown))
-    const reads = [...replica.reads.takeAll(), ...this.#parts.versionReads.takeAll(replica)]
-    for (const { request, sink } of reads) this.refuse(request, sink, error)
+    const { transfers, versionReads } = this.#parts
+    const others = [...replica.reads.takeAll(), ...versionReads.takeAll(replica), ...transfers.takeAll(replica)]
+    for (const { request, sink } of others) this.refuse(request, sink, error)
   }
 
   refuse(request: { readonly id: number }, sink: ReplySink, error: ReplyError): void {
@@ -134,8 +140,7 @@ export class Requests {
     const replica = this.#present(request, sink)
     if (replica === null) return null
     if (!replica.leads) {
-      const message = `range ${request.range} is led by ${replica.leaderNode === null ? 'nobody known' : `node ${replica.leaderNode}`}`
-      this.refuse(request, sink, failure('NOT_LEADER', message, { routes: [this.#parts.routes.of(replica)] }))
+      this.refuse(request, sink, this.#parts.routes.notLeader(replica))
       return null
     }
     return this.#isTooFar(request, request.seen, sink) ? null : replica
@@ -229,6 +234,11 @@ export class Requests {
       refuse: (error) => this.refuse(request, sink, error),
     })
     if (!taken) this.#overloaded(request, sink, 'as many splits wait for a range id as may')
+  }
+
+  #transfer(request: TransferRequest, sink: ReplySink): void {
+    const replica = this.#admit(request, sink)
+    if (replica !== null) this.#parts.transfers.begin(replica, request, sink)
   }
 
   /** Asks the session table before anything else: a repeat gets its first answer wherever the key is now. */

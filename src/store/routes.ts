@@ -2,7 +2,7 @@ import type { Descriptor, NodeInfo } from '../base/descriptor.js'
 import type { Key, NodeId, RangeId } from '../base/ids.js'
 import { META_RANGE, NO_VERSION } from '../base/ids.js'
 import { limits } from '../base/limits.js'
-import type { Reply, Route, RoutesRequest } from '../kv/requests.js'
+import type { Reply, ReplyError, Route, RoutesRequest } from '../kv/requests.js'
 import { contains } from '../range/span.js'
 import { isSole } from './lost-state.js'
 import type { MetaIndex } from './meta-index.js'
@@ -27,6 +27,13 @@ export class Routes {
 
   of(replica: Replica): Route {
     return { descriptor: replica.descriptor, leader: replica.leaderNode }
+  }
+
+  /** To a request that only the leader of this replica's range executes. */
+  notLeader(replica: Replica): ReplyError {
+    const { leaderNode, range } = replica
+    const leader = leaderNode === null ? 'nobody known' : `node ${leaderNode}`
+    return failure('NOT_LEADER', `range ${range} is led by ${leader}`, { routes: [this.of(replica)] })
   }
 
   /** One route per range that holds any of the keys. */

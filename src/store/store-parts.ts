@@ -26,6 +26,7 @@ import { SessionFloors } from './session-floors.js'
 import { StateSync } from './state-sync.js'
 import type { StoreOptions } from './store-options.js'
 import { Ticker } from './ticker.js'
+import { Transfers } from './transfers.js'
 import { VersionReads } from './version-reads.js'
 
 const LET_GO = failure('UNAVAILABLE', 'this node has let go of the range')
@@ -54,6 +55,7 @@ export class StoreParts {
   readonly ids: IdPool
   readonly sessionFloors: SessionFloors
   readonly versionReads: VersionReads
+  readonly transfers: Transfers
   readonly requests: Requests
   readonly factory: ReplicaFactory
   readonly keeping: Keeping
@@ -101,9 +103,11 @@ export class StoreParts {
       advance: (replica, to) => this.#advance(replica, to),
       monotonicMs,
     })
+    const routes = new Routes({ replicas, index, nodes: nodes.byId })
+    this.transfers = new Transfers({ routes, outbox, monotonicMs, touch })
     this.requests = new Requests({
       replicas,
-      routes: new Routes({ replicas, index, nodes: nodes.byId }),
+      routes,
       ids,
       state,
       outbox,
@@ -112,6 +116,7 @@ export class StoreParts {
       doorVersion: () => time.door,
       clusterMs: () => time.clusterMs,
       versionReads: this.versionReads,
+      transfers: this.transfers,
       touch,
       isDiskFull: () => log.isFull || state.isFull,
       status: (id) => ({ kind: 'status', id, version: NO_VERSION, status: this.status() }),
@@ -175,6 +180,7 @@ export class StoreParts {
       this.duties.isDue(tick) ||
       this.ids.isWaiting ||
       this.versionReads.isWaiting ||
+      this.transfers.isWaiting ||
       this.keeping.upkeep.isDue(tick) ||
       this.sessionFloors.isDue(tick)
     )

@@ -269,13 +269,14 @@ export class Store {
   }
 
   #tick(now: number): void {
-    const { dueTicks, keeping, duties, ids, sessionFloors, versionReads, time } = this.#parts
+    const { dueTicks, keeping, duties, ids, sessionFloors, versionReads, transfers, time } = this.#parts
     for (const replica of dueTicks.take(now)) this.#active.add(replica)
     keeping.upkeep.run(now)
     if (duties.isDue(now)) duties.report(now)
     ids.tick(this.#options.clock.monotonicMs())
     if (sessionFloors.isDue(now)) sessionFloors.move(now, time.now)
     versionReads.tick()
+    transfers.tick()
   }
 
   // ---- what others may ask ----
@@ -329,11 +330,11 @@ export class Store {
 
   /** What waits in this node, each with its bound. */
   queues(): readonly Queue[] {
-    const { requests, replicas, keeping, versionReads } = this.#parts
+    const { requests, replicas, keeping, transfers, versionReads } = this.#parts
     const { sender, receiver } = keeping
     return queuesOf({
       replicas: replicas.values(),
-      cold: requests.coldQueues,
+      others: [...requests.coldQueues, transfers.queue],
       versionReadBytes: versionReads.bytesMost,
       snapshotsIn: receiver.open,
       snapshotsOut: sender.open,

@@ -37,6 +37,7 @@ export const keyValueMethods = {
 export const adminMethods = {
   init: unary('/holdfast.v1.Admin/Init'),
   split: unary('/holdfast.v1.Admin/Split'),
+  transfer: unary('/holdfast.v1.Admin/Transfer'),
   status: unary('/holdfast.v1.Admin/Status'),
 }
 

@@ -63,6 +63,9 @@ function refuseBadRange(request: RangeRequest): void {
       checkWritable(request.at)
       checkOrigin(request.origin)
       return
+    case 'transfer':
+      if (request.to < 1) invalid(`the node that is to lead is ${request.to}, expected 1 or more`)
+      return
     case 'write':
       checkOrigin(request.origin)
       return checkWrite(request)

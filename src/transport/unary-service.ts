@@ -11,6 +11,7 @@ import { UnaryLoad } from './unary-load.js'
 import { encode } from './wire/frames.js'
 import {
   decodeInit,
+  decodeTransfer,
   type InitRequest,
   writeInitResult,
   writeSplitResult,
@@ -77,6 +78,7 @@ export class UnaryService {
     server.addService(adminMethods, {
       init: this.#handle(decodeInit, checkInit, (request) => init(request), writeInitResult),
       split: this.#handle(decodeKey, checkKey, (request, call) => handler.split(request, call), writeSplitResult),
+      transfer: this.#handle(decodeTransfer, nothing, (request, call) => handler.transfer(request, call), nothing),
       status: this.#handle(nothing, nothing, (_, call) => handler.status(call), writeStatusResult),
     })
   }

@@ -1,4 +1,4 @@
-import type { RangeId, Version } from '../base/ids.js'
+import type { NodeId, RangeId, Version } from '../base/ids.js'
 import type { NodeStatus, WeakRead } from '../kv/requests.js'
 import type { Codec } from '../kv/types.js'
 
@@ -73,6 +73,12 @@ export interface UnaryScan {
   readonly weak?: WeakRead | undefined
 }
 
+export interface UnaryTransfer {
+  readonly range: RangeId
+  /** The node that is to lead. */
+  readonly to: NodeId
+}
+
 /** One method per call. A rejection with a HoldfastError reaches the caller by its code, any other as INTERNAL. */
 export interface UnaryHandler {
   get(request: UnaryGet, call: UnaryCall): Promise<UnaryEntry | null>
@@ -90,5 +96,6 @@ export interface UnaryHandler {
     call: UnaryCall,
   ): Promise<{ readonly entries: readonly UnaryEntry[]; readonly next: Uint8Array | null }>
   split(request: UnaryKey, call: UnaryCall): Promise<{ readonly range: RangeId }>
+  transfer(request: UnaryTransfer, call: UnaryCall): Promise<void>
   status(call: UnaryCall): Promise<NodeStatus>
 }

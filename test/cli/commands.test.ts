@@ -9,7 +9,7 @@ beforeEach(() => {
   cli = new Harness()
 })
 
-const COMMANDS = 'dev start init status nodes ranges get put del scan split import export bench'.split(' ')
+const COMMANDS = 'dev start init status nodes ranges get put del scan split transfer import export bench'.split(' ')
 
 describe('help', () => {
   it.each(COMMANDS)('%s has a description, and examples that parse', async (command) => {
@@ -227,6 +227,19 @@ describe('the cluster', () => {
   it('split cuts at a key', async () => {
     expect((await cli.run(['split', '["m"]'])).out).toBe('range 3 now begins at ["m"]\n')
     expect(cli.cluster.splits).toEqual([['m']])
+  })
+
+  it('transfer hands the lead of a range to a node, and refuses by name what it is refused', async () => {
+    expect((await cli.run(['transfer', '2', '3'])).out).toBe('range 2 is led by node 3\n')
+    expect((await cli.run(['transfer', '2', '1', '--json'])).json).toEqual([{ range: 2, leader: 1 }])
+    expect(cli.cluster.transfers).toEqual([
+      { range: 2, to: 3 },
+      { range: 2, to: 1 },
+    ])
+    expect(await cli.run(['transfer', '2', 'three'])).toMatchObject({ exit: 2 })
+    cli.cluster.transfer = () => Promise.reject(new HoldfastError('DEADLINE', 'node 3 did not take the lead in time'))
+    const late = await cli.run(['transfer', '2', '3'])
+    expect(late).toMatchObject({ exit: 3, out: '', err: 'error: node 3 did not take the lead in time (DEADLINE)\n' })
   })
 
   it('init passes replicas and stored boundaries on', async () => {

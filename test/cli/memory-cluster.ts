@@ -12,7 +12,10 @@ import {
 } from '../../src/client/index.js'
 import { decodeKey, encodeBound, namespaceOf } from '../../src/client/keys.js'
 
-type Cluster = Pick<Holdfast, 'put' | 'get' | 'getEntry' | 'delete' | 'scan' | 'split' | 'ranges' | 'status' | 'close'>
+type Cluster = Pick<
+  Holdfast,
+  'put' | 'get' | 'getEntry' | 'delete' | 'scan' | 'split' | 'transfer' | 'ranges' | 'status' | 'close'
+>
 
 const NODE = { peerAddress: '127.0.0.1:7500', pid: 100, replicas: 2, leaders: 2, uptimeMs: 1 }
 
@@ -20,6 +23,7 @@ const NODE = { peerAddress: '127.0.0.1:7500', pid: 100, replicas: 2, leaders: 2,
 export class MemoryCluster implements Cluster {
   readonly entries = new Map<Key, Entry>()
   readonly splits: KeyInput[] = []
+  readonly transfers: { readonly range: number; readonly to: number }[] = []
   nodes: ClusterStatus['nodes'] = [{ id: 1, address: '127.0.0.1:7400', up: true, ...NODE }]
   leader: number | null = 1
   closed = 0
@@ -78,6 +82,10 @@ export class MemoryCluster implements Cluster {
   async split(key: KeyInput): Promise<{ range: number }> {
     this.splits.push(key)
     return { range: 2 + this.splits.length }
+  }
+
+  async transfer(what: { readonly range: number; readonly to: number }): Promise<void> {
+    this.transfers.push(what)
   }
 
   async ranges(): Promise<ClusterStatus['ranges'][number][]> {

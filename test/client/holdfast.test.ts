@@ -250,6 +250,38 @@ describe('ranges', () => {
     expect(cluster.executed.at(-1)).toMatchObject({ kind: 'write', range: 3 })
   })
 
+  it('transfer asks the leader of the range, wherever its span begins, and is answered when the other one leads', async () => {
+    const { cluster, db, run } = setUp()
+    await run(db.split('m'))
+    cluster.routes = cluster.truth
+    await run(db.transfer({ range: 3, to: 2 }))
+    expect(cluster.executed.at(-1)).toMatchObject({ kind: 'transfer', range: 3, to: 2 })
+    expect(cluster.truth.map(({ leader }) => leader)).toEqual([1, 2])
+    await run(db.transfer({ range: 3, to: 1 }))
+    expect(cluster.truth.map(({ leader }) => leader)).toEqual([1, 1])
+  })
+
+  it('transfer of a range that no node knows is refused by name; one that only some know is found', async () => {
+    const { cluster, db, run } = setUp()
+    await expect(run(db.transfer({ range: 9, to: 1 }))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: 'there is no range 9',
+    })
+    await expect(run(db.transfer({ range: 1.5, to: 1 }))).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    cluster.cut(raw('m'), 1)
+    const told = cluster.routes
+    const third = cluster.node(3)
+    const { answer } = third
+    third.answer = (arrival) => {
+      cluster.routes = cluster.truth
+      const isTaken = answer(arrival)
+      cluster.routes = told
+      return isTaken
+    }
+    await run(db.transfer({ range: 3, to: 2 }))
+    expect(cluster.executed.at(-1)).toMatchObject({ kind: 'transfer', range: 3, to: 2 })
+  })
+
   it('after close every call is refused', async () => {
     const { db } = setUp()
     await db.close()

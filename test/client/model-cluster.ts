@@ -1,10 +1,10 @@
-import type { Key, Version } from '../../src/base/ids.js'
+import type { Key, NodeId, RangeId, Version } from '../../src/base/ids.js'
 import type { Reply, ReplyError, Request, Route, Row } from '../../src/kv/requests.js'
 import type { Condition, FailedCondition } from '../../src/kv/types.js'
 import { compareEnds, contains } from '../../src/range/span.js'
 import { type Arrival, asNode, FakeCluster, FIRST_VERSION, route } from './fake-cluster.js'
 
-type RangeRequest = Extract<Request, { kind: 'get' | 'scan' | 'write' | 'split' }>
+type RangeRequest = Extract<Request, { kind: 'get' | 'scan' | 'write' | 'split' | 'transfer' }>
 
 /** A cluster that executes what it is asked, over one map: the least that is right. Only leaders answer, only for their range. */
 export class ModelCluster extends FakeCluster {
@@ -48,6 +48,11 @@ export class ModelCluster extends FakeCluster {
     this.truth.push(route(left, old.leader), route(right, leader))
   }
 
+  /** Node `to` leads the range from now on. */
+  lead(range: RangeId, to: NodeId): void {
+    this.truth = this.truth.map((each) => (each.descriptor.range === range ? { ...each, leader: to } : each))
+  }
+
   execute(arrival: Arrival): void {
     const { request } = arrival
     if (request.kind === 'routes' || request.kind === 'status') throw new Error(`unexpected ${request.kind}`)
@@ -65,7 +70,8 @@ export class ModelCluster extends FakeCluster {
     const found = this.truth.find(({ descriptor }) => descriptor.range === range)
     const keys = keysOf(request)
     const isWithin = found !== undefined && keys.every((key) => contains(found.descriptor.span, key))
-    if (!isWithin || found.descriptor.generation !== generation || !holdsEnd(request, found)) {
+    const isCurrent = request.kind === 'transfer' || found?.descriptor.generation === generation
+    if (!isWithin || !isCurrent || !holdsEnd(request, found)) {
       const around = this.truth.filter(({ descriptor }) => keys.some((key) => contains(descriptor.span, key)))
       return { code: 'RANGE_MOVED', routes: around }
     }
@@ -88,6 +94,9 @@ export class ModelCluster extends FakeCluster {
       case 'split':
         this.cut(request.at, 1)
         return { id, kind: 'split', version: this.#next(), child: this.truth.at(-1)!.descriptor.range }
+      case 'transfer':
+        this.lead(request.range, request.to)
+        return { id, kind: 'transferred', version: 0 as Version }
     }
   }
 
@@ -153,6 +162,8 @@ function keysOf(request: RangeRequest): readonly Key[] {
       return [...request.writes, ...request.conditions].map(({ key }) => key)
     case 'split':
       return [request.at]
+    case 'transfer':
+      return []
   }
 }
 

@@ -288,7 +288,13 @@ test('refusals that are late, or of what is known to match, change nothing', () 
   for (const rejected of [0, 1, 7]) refuse(rejected)
   expect(raft.up.status().progress).toEqual(before)
   refuse(2)
-  expect(raft.up.status().progress[0]).toEqual({ replica: 2, match: 1, next: 2, state: 'probe', forgotten: false })
+  expect(raft.up.status().progress[0]).toMatchObject({
+    replica: 2,
+    match: 1,
+    next: 2,
+    state: 'probe',
+    forgotten: false,
+  })
 })
 
 test('a peer that cannot be reached is probed again once it answers heartbeats', () => {

@@ -74,6 +74,20 @@ describe('a client that knows one node and the .proto', () => {
     expect(own.nodes).toHaveLength(3)
   })
 
+  test('hands the lead of a range on, whoever is asked, and is refused by name', async () => {
+    const call = foreign(nodes[1]!.client, bench)
+    const { id, leader, replicas } = (await db.ranges()).at(-1)!
+    const to = replicas.find((node) => node !== leader)!
+    expect((await call('Admin', 'Transfer', { range: id, node: to })).error).toBeNull()
+    expect((await db.status()).ranges.find((range) => range.id === id)?.leader).toBe(to)
+    const nobody = await call('Admin', 'Transfer', { range: id, node: 99 })
+    expect(codeOf(nobody)).toBe('INVALID_ARGUMENT')
+    expect(nobody.error?.details).toContain(`node 99 holds no voter of range ${id}`)
+    const unknown = await call('Admin', 'Transfer', { range: 999, node: 1 })
+    expect(codeOf(unknown)).toBe('INVALID_ARGUMENT')
+    expect(unknown.error?.details).toContain('there is no range 999')
+  })
+
   test('is refused a batch over ranges, and told that nothing was done', async () => {
     const operations = [
       { put: { key: bytes('a'), value: bytes('x') } },

@@ -46,15 +46,16 @@ export function heartbeat(from: number, term: number, range: RangeId = DATA): Me
 
 /**
  * The other nodes of a bench, as followers that elect node 1 and take what it sends: they answer at once and remember
- * nothing but how long their logs are. `deafTo` makes them ignore kinds of messages.
+ * nothing but how long their logs are. `deafTo` makes them ignore kinds of messages, `mute` nodes answer nothing.
  */
 export class Followers {
   readonly deafTo = new Set<PeerMessage['type']>()
+  readonly mute = new Set<number>()
   readonly #ends = new Map<string, number>()
 
   constructor(bench: Bench) {
     bench.onSent((to, message) => {
-      if (this.deafTo.has(message.type)) return
+      if (this.deafTo.has(message.type) || this.mute.has(to)) return
       const answer = this.#answer(to, message)
       if (answer !== null) bench.scheduler.schedule(0.1, () => bench.receive(to, answer))
     })

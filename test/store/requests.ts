@@ -1,4 +1,4 @@
-import type { Generation, RangeId, SessionId, Version } from '../../src/base/ids.js'
+import type { Generation, NodeId, RangeId, SessionId, Version } from '../../src/base/ids.js'
 import { KEYSPACES, storedKey } from '../../src/base/keyspace.js'
 import type {
   GetRequest,
@@ -7,6 +7,7 @@ import type {
   Request,
   ScanRequest,
   SplitRequest,
+  TransferRequest,
   WriteRequest,
 } from '../../src/kv/requests.js'
 import type { Condition, Origin, Write } from '../../src/kv/types.js'
@@ -77,6 +78,13 @@ export const split = (at: string, parts: Where & { origin?: Origin } = {}): Spli
   ...head(parts),
   origin: parts.origin ?? null,
   at: k(at),
+})
+
+/** `to`: the node that is to lead. */
+export const transfer = (to: number, parts: Where = {}): TransferRequest => ({
+  kind: 'transfer',
+  ...head(parts),
+  to: to as NodeId,
 })
 
 /** One client connection that keeps all it gets. */

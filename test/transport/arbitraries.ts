@@ -108,6 +108,7 @@ export const request: fc.Arbitrary<Request> = fc.oneof(
     wantValue: fc.boolean(),
   }),
   record({ kind: fc.constant('split' as const), ...common, origin, at: binary }),
+  record({ kind: fc.constant('transfer' as const), ...common, to: branded<never>(count) }),
   record({ kind: fc.constant('routes' as const), id: count, deadlineMs: count, from: binary, limit: count }),
   record({ kind: fc.constant('status' as const), id: count, deadlineMs: count }),
 )
@@ -150,6 +151,7 @@ export const reply: fc.Arbitrary<Reply> = fc.oneof(
   record({ ...head, kind: fc.constant('page' as const), rows: some(row), more: fc.boolean() }),
   record({ ...head, kind: fc.constant('written' as const), deleted: some(fc.boolean()) }),
   record({ ...head, kind: fc.constant('split' as const), child: branded<never>(id) }),
+  record({ ...head, kind: fc.constant('transferred' as const) }),
   record({ ...head, kind: fc.constant('routes' as const), routes: some(route), nodes: some(node) }),
   record({ ...head, kind: fc.constant('status' as const), status }),
   record({ ...head, kind: fc.constant('error' as const), error }),

@@ -72,6 +72,7 @@ const noUnary: UnaryHandler = {
   batch: refuses,
   scan: refuses,
   split: refuses,
+  transfer: refuses,
   status: refuses,
 }
 

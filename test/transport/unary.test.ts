@@ -51,7 +51,7 @@ const entry: UnaryEntry = {
 }
 
 describe('a client made from the .proto', () => {
-  test('gets, puts, deletes, batches, scans, splits', async () => {
+  test('gets, puts, deletes, batches, scans, splits, hands a lead on', async () => {
     const asked: unknown[] = []
     const note =
       <Result>(result: Result) =>
@@ -68,6 +68,7 @@ describe('a client made from the .proto', () => {
       batch: note({ version }),
       scan: note({ entries: [entry], next: Buffer.from('l') }),
       split: note({ range: 12 as RangeId }),
+      transfer: note(undefined),
     })
     const call = foreign(address, 'KeyValue')
     const k = Buffer.from('k')
@@ -100,6 +101,7 @@ describe('a client made from the .proto', () => {
     ).reply
     expect(page).toMatchObject({ entries: [wire], next: Buffer.from('l') })
     expect((await foreign(address, 'Admin')('Split', { key: k })).reply).toMatchObject({ range: '12' })
+    expect(await foreign(address, 'Admin')('Transfer', { range: 12, node: 3 })).toEqual({ error: null, reply: {} })
     const value = { value: k, codec: 'utf8' }
     expect(asked).toEqual([
       { namespace: 'raw', key: k },
@@ -124,6 +126,7 @@ describe('a client made from the .proto', () => {
         weak: { kind: 'stale', maxStaleMs: 250 },
       },
       { namespace: 'raw', key: k },
+      { range: 12, to: 3 },
     ])
   })
 

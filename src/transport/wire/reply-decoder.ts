@@ -92,6 +92,9 @@ function readKind(reader: Reader, tag: number): Body | null {
       return readPage(reader)
     case REPLY.split:
       return { kind: 'split', child: readChild(reader) }
+    case REPLY.transferred:
+      reader.leave(reader.enter())
+      return { kind: 'transferred' }
     case REPLY.routes:
       return readRoutes(reader)
     case REPLY.status:

@@ -92,6 +92,9 @@ function writeKind(writer: Writer, reply: Reply): void {
       writer.open(REPLY.split)
       writer.uint(SPLIT_DONE.child, reply.child)
       return writer.close()
+    case 'transferred':
+      writer.open(REPLY.transferred)
+      return writer.close()
     case 'routes':
       writer.open(REPLY.routes)
       for (const route of reply.routes) writeRoute(writer, ROUTE_LIST.routes, route)

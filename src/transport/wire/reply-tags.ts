@@ -14,6 +14,7 @@ export const REPLY = {
   routes: bytes(7),
   status: bytes(8),
   error: bytes(9),
+  transferred: bytes(10),
 }
 export const ROW = { key: bytes(1), version: fixed64(2), codec: varint(3), value: bytes(4) }
 export const ROWS = { rows: bytes(1) }

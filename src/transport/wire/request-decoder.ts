@@ -1,9 +1,22 @@
-import type { Generation, Key, RangeId, SessionId, Version } from '../../base/ids.js'
+import type { Generation, Key, NodeId, RangeId, SessionId, Version } from '../../base/ids.js'
 import type { Request, WeakRead } from '../../kv/requests.js'
 import type { Codec, Condition, Origin, Write } from '../../kv/types.js'
 import { codecOf } from './nouns.js'
 import { Reader, WireError } from './reader.js'
-import { CONDITION, FRAME, GET, MUTATION, ORIGIN, REQUEST, ROUTES, SCAN, SPLIT, VALUE, WRITE } from './request-tags.js'
+import {
+  CONDITION,
+  FRAME,
+  GET,
+  MUTATION,
+  ORIGIN,
+  REQUEST,
+  ROUTES,
+  SCAN,
+  SPLIT,
+  TRANSFER,
+  VALUE,
+  WRITE,
+} from './request-tags.js'
 import { readWeak } from './weak.js'
 
 /** A request that could not be read, but can be answered: its id came through. */
@@ -94,6 +107,8 @@ export class RequestDecoder {
         return this.#write(reader)
       case REQUEST.split:
         return this.#split(reader)
+      case REQUEST.transfer:
+        return readTransfer(reader)
       case REQUEST.routes:
         return readRoutes(reader)
       case REQUEST.status:
@@ -178,6 +193,7 @@ function withBody(common: Common, body: Body): Request {
     }
     case 'scan':
     case 'split':
+    case 'transfer':
       return { ...body, ...common }
     case 'routes':
     case 'status':
@@ -224,6 +240,17 @@ function readScan(reader: Reader): Body {
   }
   reader.leave(outer)
   return scan
+}
+
+function readTransfer(reader: Reader): Body {
+  const outer = reader.enter()
+  let to = 0
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === TRANSFER.to) to = reader.uint()
+    else reader.skip()
+  }
+  reader.leave(outer)
+  return { kind: 'transfer', to: to as NodeId }
 }
 
 function readRoutes(reader: Reader): Body {

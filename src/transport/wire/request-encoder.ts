@@ -2,7 +2,20 @@ import type { Request } from '../../kv/requests.js'
 import type { Condition, Origin, Write } from '../../kv/types.js'
 import { encode, encodeFrames } from './frames.js'
 import { codecNumber } from './nouns.js'
-import { CONDITION, FRAME, GET, MUTATION, ORIGIN, REQUEST, ROUTES, SCAN, SPLIT, VALUE, WRITE } from './request-tags.js'
+import {
+  CONDITION,
+  FRAME,
+  GET,
+  MUTATION,
+  ORIGIN,
+  REQUEST,
+  ROUTES,
+  SCAN,
+  SPLIT,
+  TRANSFER,
+  VALUE,
+  WRITE,
+} from './request-tags.js'
 import { writeWeak } from './weak.js'
 import type { Writer } from './writer.js'
 
@@ -64,6 +77,10 @@ function writeRangeRequest(writer: Writer, request: Exclude<Request, { kind: 'ro
       writer.open(REQUEST.split)
       writeOrigin(writer, SPLIT.origin, request.origin)
       writer.latin1(SPLIT.at, request.at)
+      return writer.close()
+    case 'transfer':
+      writer.open(REQUEST.transfer)
+      writer.uint(TRANSFER.to, request.to)
       return writer.close()
   }
 }

@@ -15,6 +15,7 @@ export const REQUEST = {
   split: bytes(9),
   routes: bytes(10),
   status: bytes(11),
+  transfer: bytes(12),
 }
 export const GET = { keys: bytes(1), weak: bytes(2) }
 export const SCAN = {
@@ -29,6 +30,7 @@ export const SCAN = {
 }
 export const WRITE = { origin: bytes(1), conditions: bytes(2), writes: bytes(3), wantValue: varint(4) }
 export const SPLIT = { origin: bytes(1), at: bytes(2) }
+export const TRANSFER = { to: varint(1) }
 export const ROUTES = { from: bytes(1), limit: varint(2) }
 export const ORIGIN = { session: bytes(1), sequence: varint(2), firstSent: fixed64(3), lowest: varint(4) }
 export const CONDITION = { key: bytes(1), version: fixed64(2), absent: varint(3), value: bytes(4) }

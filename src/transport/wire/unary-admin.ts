@@ -1,8 +1,9 @@
 import type { NodeInfo } from '../../base/descriptor.js'
-import type { ClusterId, Key, RangeId } from '../../base/ids.js'
+import type { ClusterId, Key, NodeId, RangeId } from '../../base/ids.js'
 import type { NodeStatus } from '../../kv/requests.js'
+import type { UnaryTransfer } from '../unary.js'
 import { encode } from './frames.js'
-import { clusterOf, readNode, writeNode } from './nouns.js'
+import { clusterOf, idOf, readNode, writeNode } from './nouns.js'
 import { Reader } from './reader.js'
 import { writeStatus } from './status.js'
 import { bytes, varint, type Writer } from './writer.js'
@@ -12,6 +13,7 @@ import { bytes, varint, type Writer } from './writer.js'
 const INIT = { replicas: varint(1), splitAt: bytes(2) }
 const INIT_RESULT = { cluster: bytes(1), nodes: bytes(2) }
 const SPLIT_RESULT = { range: varint(1) }
+const TRANSFER = { range: varint(1), node: varint(2) }
 const STATUS_RESULT = { status: bytes(1) }
 
 /** What a cluster is to begin with. */
@@ -60,6 +62,18 @@ export function decodeInitResult(frame: Uint8Array): { cluster: ClusterId; nodes
 
 export function writeSplitResult(writer: Writer, result: { range: RangeId }): void {
   writer.uint(SPLIT_RESULT.range, result.range)
+}
+
+export function decodeTransfer(frame: Uint8Array): UnaryTransfer {
+  const reader = new Reader(frame)
+  let range = 0
+  let node = 0
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === TRANSFER.range) range = reader.uint()
+    else if (tag === TRANSFER.node) node = reader.uint()
+    else reader.skip()
+  }
+  return { range: idOf<RangeId>(range, 'range id'), to: idOf<NodeId>(node, 'node id') }
 }
 
 export function writeStatusResult(writer: Writer, status: NodeStatus): void {
