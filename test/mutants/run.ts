@@ -6,15 +6,17 @@ import { hunt } from './hunt.js'
 import { type Mutant, readMutants } from './mutant.js'
 import { blackBox } from './parts.js'
 import { BAR, lineOf, type Row, tableOf, verdictOf } from './report.js'
+import { SavedHunts } from './saved.js'
 import { WorkingCopy } from './working-copy.js'
 
-const usage = `usage: npm run mutants -- [--only NAME,…] [--seeds N] [--jobs N] [--soak]
-  Plants one bug after the other in a copy of this checkout and looks which part of the tests notices: simulated seeds first, then
-  scenarios, properties and exhaustive tests. Fails where fewer than ${BAR * 100} % are noticed, or a patch no longer applies.
+const usage = `usage: npm run mutants -- [--only NAME,…] [--seeds N] [--jobs N] [--soak] [--save FILE]
+  Plants one bug after the other in a copy of this checkout and looks which part of the tests notices: some simulated seeds first, then
+  scenarios, properties and exhaustive tests, then the other seeds. Fails where fewer than ${BAR * 100} % are noticed, or a patch no longer applies.
   --only NAME,…  these, by name
   --seeds N      only the first N seeds of the list that every build runs (default: all)
   --jobs N       processes that run seeds (default: one per core)
   --soak         what nothing else noticed meets real processes too
+  --save FILE    adds each result to FILE, a line each, and does not hunt again what FILE has of the same bug in the same tree
   --list         what the bugs are`
 
 const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     jobs: { type: 'string' },
     soak: { type: 'boolean', default: false },
+    save: { type: 'string' },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -36,11 +39,14 @@ async function main(): Promise<number> {
   const all = readMutants(join(root, 'test', 'mutants'))
   if (values.list) return say(all.map(describe).join('\n'))
   const chosen = values.only === undefined ? all : named(all, values.only.split(','))
+  const saved = values.save === undefined ? null : new SavedHunts({ path: values.save, root, volume: volume() })
   const copy = new WorkingCopy(root)
   try {
     const rows: Row[] = []
     for (const mutant of chosen) {
-      const row = await rowOf(copy, mutant)
+      const known = saved?.find(mutant) ?? null
+      const row = known === null ? await rowOf(copy, mutant) : { mutant, hunt: known }
+      if (known === null && row.hunt !== undefined) saved?.add(mutant, row.hunt)
       rows.push(row)
       say(lineOf(row))
     }
@@ -51,6 +57,10 @@ async function main(): Promise<number> {
   } finally {
     copy.remove()
   }
+}
+
+function volume(): string {
+  return `${values.seeds ?? 'all'} seeds${values.soak ? ', soak' : ''}`
 }
 
 async function rowOf(copy: WorkingCopy, mutant: Mutant): Promise<Row> {

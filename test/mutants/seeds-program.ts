@@ -10,13 +10,15 @@ export interface SeedsRun {
   readonly failed: { readonly seed: number; readonly violation: string } | null
 }
 
-/** Runs the list of seeds that every build runs, or the first `--seeds` of it, and stops at the first that fails. */
+/** Runs the seeds at these places of the list that every build runs, `--to` not among them, and stops at the first that fails. */
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { jobs: { type: 'string' }, seeds: { type: 'string' } } })
+  const { values } = parseArgs({
+    options: { jobs: { type: 'string' }, from: { type: 'string' }, to: { type: 'string' } },
+  })
   let count = 0
   let failed: SeedsRun['failed'] = null
   function* jobs(): Generator<Job> {
-    for (const seed of fixed.slice(0, values.seeds === undefined ? fixed.length : Number(values.seeds))) {
+    for (const seed of fixed.slice(Number(values.from), Number(values.to))) {
       if (failed !== null) return
       yield { seed }
     }
