@@ -1,4 +1,6 @@
+import type { Span } from '../base/descriptor.js'
 import type { Version } from '../base/ids.js'
+import type { Row } from '../kv/requests.js'
 import type { Operation } from './linearizability.js'
 
 type Untimed<T> = T extends Operation ? Omit<T, 'client' | 'invoke' | 'complete' | 'status'> : never
@@ -16,6 +18,17 @@ export interface HistoryObserver {
   ended(calls: readonly EndedCall[], isOneView: View): void
   /** Any replica answered this, though the client had seen `seen`: it need not be the newest, but no older than that. */
   followed(read: FollowedRead, seen: Version): void
+  /** A page of a scan. */
+  scanned(page: ScannedPage): void
+}
+
+export interface ScannedPage {
+  readonly client: number | string
+  /** What it covers, whole. */
+  readonly span: Span
+  /** The version that it shows: its own of the first page within a range, that one's of those that follow. */
+  readonly at: Version
+  readonly rows: readonly Row[]
 }
 
 export interface FollowedRead {
@@ -57,6 +70,11 @@ export class History {
   followed(reads: readonly FollowedRead[], seen: Version): void {
     this.#acknowledged++
     for (const read of reads) this.#observer?.followed(read, seen)
+  }
+
+  /** Part of a scan that goes on, or went on. */
+  scanned(page: ScannedPage): void {
+    this.#observer?.scanned(page)
   }
 
   /** One call ended now; it did `calls`, of one key each. */

@@ -1,4 +1,5 @@
 import type { ClusterCheckers } from './checkers/cluster.js'
+import { checkStateCovered } from './checkers/state-cover.js'
 import { deepFreeze } from './freeze.js'
 import type { NodeObserver, SimNode } from './node.js'
 import type { Phases } from './phases.js'
@@ -26,7 +27,11 @@ export function observerOf(parts: ObserverParts): NodeObserver {
   /** When whatever runs now has returned. */
   const afterwards = (action: () => void) => void scheduler.schedule(0, action, true)
   return {
-    opened: (node, log) => checkers.opened(node.id, log),
+    opened: (node, log) => {
+      checkers.opened(node.id, log)
+      const found = { node: node.id, recovered: log.recovered, keys: node.disk.db.keys() }
+      checkStateCovered(found, { model: checkers.records, violations: checkers.violations })
+    },
     logs: (node, items) => {
       trace.event(scheduler.nowMs, node.place, 'log', items.length, ...items.slice(0, 4).map((item) => item.kind))
       return checkers.logs.wrote(node.id, items)

@@ -158,6 +158,11 @@ export class MemoryStateDb implements StateDb {
     return true
   }
 
+  /** Of the records there are, ascending. */
+  keys(): readonly Uint8Array[] {
+    return this.#all().map(({ key }) => key)
+  }
+
   /** Of the records there are, ascending; without the journal's. */
   storageIds(): number[] {
     return [...new Set(this.#all().map(({ key }) => storageOf(key)))].filter((id) => id !== JOURNAL)

@@ -226,6 +226,8 @@ export class WorkloadClient {
         const page = await core.scanPage({ start, end, reverse, limit, keysOnly: false, at }, { deadlineMs })
         const covered = reverse ? { start: page.resume ?? start, end } : { start, end: page.resume ?? end }
         const names = this.#namesIn(covered.start, covered.end)
+        const shown = at ?? page.at
+        if (shown !== null) history.scanned({ client: id, span: covered, at: shown, rows: page.rows })
         const rows = new Map(page.rows.map((row) => [splitStoredKey(row.key).bytes, row]))
         history.ended(
           id,

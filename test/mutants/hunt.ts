@@ -39,7 +39,7 @@ export interface HuntOptions {
 /** What vitest says of a test that has a bound of its own and took longer. */
 const TIMED_OUT = 'Test timed out in'
 /** Run before anything else: they find most, and soon. */
-const FIRST_SEEDS = 40
+const FIRST_SEEDS = 20
 const SEEDS_MS_MAX = 3_600_000
 const SUITE_MS_MAX = 900_000
 const SOAK_MS_MAX = 900_000
@@ -109,7 +109,7 @@ async function runSuite(folder: string, suite: Suite): Promise<{ where: string; 
         ...named,
         file,
       ],
-      { cwd: folder, msMax: SUITE_MS_MAX, env: { HOLDFAST_CI: '1' } },
+      { cwd: folder, msMax: SUITE_MS_MAX, env: { HOLDFAST_CI: '1', HOLDFAST_FIRST_FAILURE: '1' } },
     )
     if (code === 0) return null
     if (code === null) return { where: suite.file, said: 'does not end' }

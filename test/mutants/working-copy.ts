@@ -15,6 +15,7 @@ export class WorkingCopy {
   /** Of what git tracks in `root`, as it stands there now, changed or not; and of what was compiled. */
   constructor(root: string) {
     this.folder = mkdtempSync(join(tmpdir(), 'holdfast-mutants-'))
+    process.once('exit', () => this.remove())
     const listed = execFileSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' })
     const paths = listed.split('\0').filter((path) => path !== '' && existsSync(join(root, path)))
     for (const path of paths) {

@@ -38,6 +38,7 @@ function checkpoint(index: number, term: number, applied = index): LogItem[] {
 function reopenedLog(terms: readonly number[]): NodeLog {
   return {
     recovered: new Map([[2, { checkpoint: null, lastIndex: terms.length }]]),
+    tombstones: new Map(),
     reader: () => ({ term: (index: number) => terms[index - 1] }),
   } as unknown as NodeLog
 }

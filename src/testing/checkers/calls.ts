@@ -1,5 +1,5 @@
 import type { Key, Version } from '../../base/ids.js'
-import type { EndedCall, FollowedRead, HistoryObserver, View } from '../history.js'
+import type { EndedCall, FollowedRead, HistoryObserver, ScannedPage, View } from '../history.js'
 import type { RecordsModel } from './records.js'
 import { VersionChecker } from './versions.js'
 import type { Violations } from './violations.js'
@@ -50,6 +50,26 @@ export class CallChecker implements HistoryObserver {
       least === 0 || this.#isAtLeast(call, least),
       () =>
         `client ${call.client} had seen version ${seen} and read ${call.key} = ${call.result} of version ${call.version} from a follower: version ${least} is there`,
+    )
+  }
+
+  /** A page at a version shows what was written up to it, and no more and no less. */
+  scanned({ client, span, at, rows }: ScannedPage): void {
+    const expected = this.#records.visible(span, at)
+    for (const { key, version, value } of rows) {
+      const record = expected.get(key)
+      expected.delete(key)
+      this.#violations.require(
+        record?.version === version && value !== null && textOf(value) === textOf(record.value!),
+        () =>
+          `client ${client} scanned at version ${at} and was shown ${JSON.stringify(key)} of version ${version}; written up to then was ${record === undefined ? 'nothing that is left' : `version ${record.version}`}`,
+      )
+    }
+    const [missing] = expected.values()
+    this.#violations.require(
+      missing === undefined,
+      () =>
+        `client ${client} scanned at version ${at} and was not shown ${JSON.stringify(missing!.key)} of version ${missing!.version}`,
     )
   }
 

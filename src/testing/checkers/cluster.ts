@@ -10,6 +10,7 @@ import { LeaderChecker } from './leaders.js'
 import { LogChecker } from './logs.js'
 import { QueueChecker } from './queues.js'
 import { RecordsModel } from './records.js'
+import { SessionTableChecker } from './session-tables.js'
 import { SessionChecker } from './sessions.js'
 import { overlapFault, partitionFault } from './spans.js'
 import { TermChecker } from './terms.js'
@@ -33,6 +34,7 @@ export class ClusterCheckers {
   readonly queues: QueueChecker
   readonly #terms: TermChecker
   readonly #sessions: SessionChecker
+  readonly #tables: SessionTableChecker
   readonly #parts: Parts
 
   constructor(parts: Parts) {
@@ -46,12 +48,14 @@ export class ClusterCheckers {
     this.queues = new QueueChecker(this.violations)
     this.#terms = new TermChecker(this.violations)
     this.#sessions = new SessionChecker(this.violations)
+    this.#tables = new SessionTableChecker(this.violations)
   }
 
   opened(node: NodeId, log: NodeLog): void {
     this.logs.reopened(node, log)
     for (const [range, { forgot }] of log.recovered) if (forgot) this.durability.forgot(node, range)
     this.applied.restarted(node)
+    this.#tables.restarted(node)
   }
 
   /** The node's disk is gone. */
@@ -77,6 +81,7 @@ export class ClusterCheckers {
       incarnation: replica.incarnation,
     }
     if (this.applied.applied(node, state)) this.#appliedFirst(state, bookkeeping.descriptor, applied)
+    this.#tables.maybeLook(node, replica)
     return state
   }
 
@@ -84,8 +89,14 @@ export class ClusterCheckers {
     const { range, index, term, digest } = state
     this.durability.committed({ index, term, descriptor })
     this.#sessions.applied({ range, index }, applied.journal)
+    this.#tables.applied({ range, index }, applied)
     this.records.applied(range, applied, digest)
     if (applied.split !== null) this.durability.split(descriptor, applied.split.bookkeeping.descriptor)
+  }
+
+  /** What a replica that is at rest remembers of requests. */
+  remembers(node: NodeId, replica: Replica): void {
+    this.#tables.look(node, replica)
   }
 
   spansOf(node: NodeId, descriptors: readonly Descriptor[]): void {

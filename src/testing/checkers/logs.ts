@@ -33,6 +33,8 @@ export class LogChecker {
   /** What nodes held durably before they forgot it. */
   readonly #forgotten = new Map<NodeId, Map<RangeId, Copy>>()
   readonly #lowest = new Map<NodeId, Map<RangeId, ReplicaId>>()
+  /** Of these, what was durable. */
+  readonly #buriedFor = new Map<NodeId, Map<RangeId, ReplicaId>>()
   readonly #committed: (range: RangeId, index: LogIndex) => Term | null
 
   /** `committed`: term of the entry that is known to be committed at this place; null: none is yet. */
@@ -60,8 +62,9 @@ export class LogChecker {
   wrote(node: NodeId, items: readonly LogItem[]): () => void {
     const written: { copy: Copy; last: LogIndex }[] = []
     const checkpoints: { copy: Copy; checkpoint: Checkpoint }[] = []
+    const tombstones = items.filter((item) => item.kind === 'tombstone')
+    for (const tombstone of tombstones) this.#buried(node, tombstone)
     for (const item of items) {
-      if (item.kind === 'tombstone') this.#buried(node, item)
       if (item.kind === 'checkpoint') {
         const { range, checkpoint } = item
         const copy = this.#copy(node, range)
@@ -74,6 +77,7 @@ export class LogChecker {
       written.push({ copy, last: item.entries.at(-1)!.index })
     }
     return () => {
+      for (const { range, lowest } of tombstones) ofNode(this.#buriedFor, node).set(range, lowest)
       for (const { copy, checkpoint } of checkpoints) {
         copy.checkpoint = checkpoint
         copy.base = checkpoint.truncated.index
@@ -102,6 +106,7 @@ export class LogChecker {
     for (const [range, copy] of this.#copies.get(node) ?? []) ofNode(this.#forgotten, node).set(range, copy)
     this.#copies.delete(node)
     this.#lowest.delete(node)
+    this.#buriedFor.delete(node)
   }
 
   /** The node has opened its log again, after a crash or not. */
@@ -109,6 +114,7 @@ export class LogChecker {
     const before = this.#copies.get(node)
     this.#copies.delete(node)
     for (const [range, recovered] of log.recovered) this.#recovered({ node, range, recovered, log })
+    this.#tombstonesAreBack(node, log)
     for (const [range, copy] of before ?? []) {
       const { terms, syncedLast } = copy
       const recovered = log.recovered.get(range)
@@ -127,6 +133,17 @@ export class LogChecker {
           `node ${node} lost synced entry ${index} of range ${range}: term ${terms[index]}, now ${after.terms[index]}`
         if (!this.#violations.require(same, message)) return
       }
+    }
+  }
+
+  /** Ids that were out are out for ever. */
+  #tombstonesAreBack(node: NodeId, log: NodeLog): void {
+    for (const [range, lowest] of this.#buriedFor.get(node) ?? []) {
+      const now = log.tombstones.get(range) ?? 0
+      this.#violations.require(
+        now >= lowest,
+        () => `node ${node} knows replica ids of range ${range} to be out below ${now}; it had made ${lowest} durable`,
+      )
     }
   }
 

@@ -21,6 +21,9 @@ export function checkMoment(checkers: ClusterCheckers, nodes: readonly SimNode[]
 /** What holds when all is healed and quiet: all replicas of a range agree, and the ranges partition the keys. */
 export function checkRest(checkers: ClusterCheckers, nodes: readonly SimNode[]): void {
   checkMoment(checkers, nodes)
+  for (const { id, store } of nodes) {
+    for (const replica of store?.replicas ?? []) if (replica.hasState) checkers.remembers(id, replica)
+  }
   checkers.partition([...descriptorsOf(nodes).values()])
 }
 

@@ -1,0 +1,182 @@
+import { describe, expect, it } from 'vitest'
+import type { Version } from '../../src/base/ids.js'
+import { SessionTable } from '../../src/kv/sessions.js'
+import type { AppliedEntry, Origin, Outcome, StateRecord } from '../../src/kv/types.js'
+import { recordKey } from '../../src/storage/state/keys.js'
+import type { LogItem, NodeLog } from '../../src/storage/types.js'
+import { CallChecker } from '../../src/testing/checkers/calls.js'
+import { LogChecker } from '../../src/testing/checkers/logs.js'
+import { RecordsModel } from '../../src/testing/checkers/records.js'
+import { SessionTableChecker } from '../../src/testing/checkers/session-tables.js'
+import { checkStateCovered } from '../../src/testing/checkers/state-cover.js'
+import { Violations } from '../../src/testing/checkers/violations.js'
+
+function violations(): Violations {
+  return new Violations(() => {})
+}
+
+const NODE = 1 as never
+
+function entryOf(parts: Partial<AppliedEntry>): AppliedEntry {
+  return { records: [], journal: null, outcomes: [], split: null, replicas: null, digest: null, ...parts }
+}
+
+function record(key: string, version: number, text: string | null): StateRecord {
+  return { key, version, codec: 'utf8', value: text === null ? null : Buffer.from(text) } as unknown as StateRecord
+}
+
+/** A model of what ranges wrote. */
+function modelOf(...written: readonly (readonly [range: number, ...records: StateRecord[]])[]): RecordsModel {
+  const model = new RecordsModel(violations())
+  for (const [range, ...records] of written) model.applied(range as never, entryOf({ records }), 0)
+  return model
+}
+
+describe('what a replica remembers of requests', () => {
+  const request = (sequence: number, lowest: number, version: number): { origin: Origin; outcome: Outcome } => ({
+    origin: { session: 's', sequence, lowest, firstSent: 0 } as unknown as Origin,
+    outcome: { kind: 'written', version, deleted: [] } as unknown as Outcome,
+  })
+  const requests = [request(1, 1, 10), request(3, 1, 20), request(4, 3, 30)]
+
+  function scene() {
+    const found = violations()
+    const checker = new SessionTableChecker(found)
+    requests.forEach((outcome, at) => {
+      const journal = { timestamp: outcome.outcome as never, outcomes: [outcome], changes: [] }
+      checker.applied({ range: 2, index: at + 1 } as never, entryOf({ journal }))
+    })
+    const look = (sessions: SessionTable, { range = 2, applied = 3 } = {}) =>
+      checker.look(NODE, { range, applied, incarnation: 0, machine: { sessions } } as never)
+    return { found, checker, look }
+  }
+
+  function tableOf(...remembered: typeof requests): SessionTable {
+    const table = new SessionTable()
+    for (const { origin, outcome } of remembered) table.remember(origin, outcome)
+    return table
+  }
+
+  it('is all that it executed so far, down to what the client still waits for, and not what the floor has passed', () => {
+    const { found, look } = scene()
+    look(tableOf(...requests))
+    look(tableOf(...requests.slice(0, 2)), { applied: 2 })
+    const old = tableOf(...requests)
+    old.raiseFloor(25 as Version)
+    look(old)
+    expect(found.found).toEqual([])
+  })
+
+  it('is reported where some of it, or all, is missing', () => {
+    const { found, look } = scene()
+    look(tableOf(requests[0]!, requests[2]!))
+    look(new SessionTable())
+    expect(found.found).toEqual([
+      'node 1 at entry 3 of range 2 remembers 4 from 3 on of session s, not 3, 4 from 3 on',
+      'node 1 at entry 3 of range 2 remembers nothing of session s, not 3, 4 from 3 on',
+    ])
+  })
+
+  it('is known by a range that was cut off, too', () => {
+    const { found, checker, look } = scene()
+    const split = { bookkeeping: { descriptor: { range: 5 } } } as never
+    checker.applied({ range: 2, index: 4 } as never, entryOf({ split }))
+    look(tableOf(...requests), { range: 5, applied: 1 })
+    expect(found.found).toEqual([])
+    look(new SessionTable(), { range: 5, applied: 1 })
+    expect(found.found).toHaveLength(1)
+  })
+
+  it('is looked at once for each table that was made', () => {
+    const { found, checker } = scene()
+    const replica = (incarnation: number) =>
+      ({ range: 2, applied: 3, incarnation, machine: { sessions: new SessionTable() } }) as never
+    checker.maybeLook(NODE, replica(0))
+    checker.maybeLook(NODE, replica(0))
+    expect(found.found).toHaveLength(1)
+    checker.maybeLook(NODE, replica(1))
+    expect(found.found).toHaveLength(2)
+    checker.restarted(NODE)
+    checker.maybeLook(NODE, replica(0))
+    expect(found.found).toHaveLength(3)
+  })
+})
+
+describe('a page of a scan', () => {
+  const written = [
+    record('a', 1, 'o'),
+    record('b', 2, 'x'),
+    record('a', 3, 'p'),
+    record('c', 4, 'y'),
+    record('b', 5, null),
+  ]
+
+  function scanned(at: number, rows: readonly StateRecord[]): readonly string[] {
+    const found = violations()
+    const checker = new CallChecker(found, modelOf([2, ...written]), (name) => name as never)
+    checker.scanned({ client: 1, span: { start: 'a', end: 'c' }, at, rows } as never)
+    return found.found
+  }
+
+  it('shows what was written to its span up to its version', () => {
+    expect(scanned(2, [written[0]!, written[1]!])).toEqual([])
+    expect(scanned(4, [written[2]!, written[1]!])).toEqual([])
+    expect(scanned(5, [written[2]!])).toEqual([])
+  })
+
+  it('is reported where it shows what came later, or lacks what was there', () => {
+    expect(scanned(2, [written[2]!, written[1]!])).toEqual([
+      'client 1 scanned at version 2 and was shown "a" of version 3; written up to then was version 1',
+    ])
+    expect(scanned(2, [written[0]!])).toEqual(['client 1 scanned at version 2 and was not shown "b" of version 2'])
+    expect(scanned(5, [written[2]!, written[1]!])[0]).toContain('was shown "b" of version 2')
+  })
+})
+
+describe('ids that are out', () => {
+  it('are reported when a restart has forgotten them', () => {
+    const found = violations()
+    const checker = new LogChecker(found)
+    const reopened = (lowest: number) =>
+      checker.reopened(NODE, { recovered: new Map(), tombstones: new Map([[2, lowest]]) } as unknown as NodeLog)
+    const tombstone = (lowest: number) => [{ kind: 'tombstone', range: 2, lowest }] as unknown as LogItem[]
+    checker.wrote(NODE, tombstone(4))()
+    checker.wrote(NODE, tombstone(5))
+    reopened(4)
+    expect(found.found).toEqual([])
+    reopened(3)
+    expect(found.found[0]).toContain('replica ids of range 2 to be out below 3; it had made 4 durable')
+  })
+})
+
+describe('a state and its own log', () => {
+  const model = modelOf([2, record('a', 1, 'x'), record('a', 7, 'y')], [5, record('k', 6, 'z')])
+  const keys = [recordKey(1 as never, 'a', 1 as Version), recordKey(1 as never, 'a', 7 as Version)]
+  const ofChild = recordKey(1 as never, 'k', 6 as Version)
+  const staged = recordKey(9 as never, 'a', 7 as Version)
+
+  function covered(log: Readonly<Record<number, object>>, found: readonly Uint8Array[]): readonly string[] {
+    const seen = violations()
+    const recovered = new Map(Object.entries(log).map(([range, parts]) => [Number(range), parts])) as never
+    checkStateCovered({ node: NODE, recovered, keys: found }, { model, violations: seen })
+    return seen.found
+  }
+
+  const checkpoint = { bookkeeping: { clock: 3 }, storages: [{ storage: 1 }] }
+
+  it('accepts what the log holds, what a checkpoint covers, and what is of no state', () => {
+    expect(covered({ 2: { checkpoint, lastTimestamp: 7 } }, keys)).toEqual([])
+    const whole = { ...checkpoint, bookkeeping: { clock: 7 } }
+    expect(covered({ 2: { checkpoint: whole, lastTimestamp: 0 } }, keys)).toEqual([])
+    expect(covered({ 2: { checkpoint, lastTimestamp: 3 } }, [keys[0]!, staged])).toEqual([])
+    const child = { checkpoint: null, lastTimestamp: 6 }
+    expect(covered({ 2: { checkpoint, lastTimestamp: 7 }, 5: child }, [...keys, ofChild])).toEqual([])
+  })
+
+  it('reports what the log has forgotten, also of a range that was cut off', () => {
+    expect(covered({ 2: { checkpoint, lastTimestamp: 3 } }, keys)).toEqual([
+      'the state of node 1 holds "a" of version 7, and its log of range 2 ends at 3',
+    ])
+    expect(covered({ 2: { checkpoint, lastTimestamp: 7 } }, [ofChild])[0]).toContain('its log of range 5 ends at')
+  })
+})
