@@ -97,6 +97,7 @@ export class SimDisk {
   release(): void {
     const unanswered = this.#unanswered ?? []
     this.#unanswered = null
+    if (unanswered.length > 0) this.#options.scheduler.settle()
     for (const action of unanswered) action()
   }
 

@@ -14,7 +14,7 @@ export interface MemoryFilesOptions {
   readonly schedule: (latencyMs: number, action: () => void) => void
   /** Time of one sync; default 0.2 ms. */
   readonly syncLatencyMs?: () => number
-  /** Called by what a node asks within a turn and is answered at once, without `schedule`: whoever waits for it is to go on in no time. */
+  /** Called by what is answered at once, without `schedule`: whoever waits for it is to go on in no time. */
   readonly atOnce?: () => void
 }
 
@@ -161,13 +161,16 @@ export class MemoryFiles implements Files {
   }
 
   async list(directory: string): Promise<string[]> {
+    this.#atOnce()
     const prefix = `${directory}/`
     return this.paths()
       .filter((path) => path.startsWith(prefix))
       .map((path) => path.slice(prefix.length))
   }
 
-  async makeDirectory(_directory: string): Promise<void> {}
+  async makeDirectory(_directory: string): Promise<void> {
+    this.#atOnce()
+  }
 
   async createLogFile(path: string, size: number): Promise<LogFile> {
     await this.#later(this.#syncLatencyMs())
@@ -178,12 +181,14 @@ export class MemoryFiles implements Files {
   }
 
   async openLogFile(path: string): Promise<LogFile> {
+    this.#atOnce()
     const inode = this.#inodes.get(path)
     if (inode === undefined) throw Object.assign(new Error(`ENOENT: no such file, open '${path}'`), { code: 'ENOENT' })
     return new MemoryLogFile(inode, this.#handle())
   }
 
   async read(path: string): Promise<Uint8Array | null> {
+    this.#atOnce()
     const inode = this.#inodes.get(path)
     return inode === undefined ? null : new Uint8Array(inode.bytes)
   }

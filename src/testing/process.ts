@@ -118,6 +118,7 @@ export class SimProcess {
     // Whatever its rate has been meanwhile.
     if (this.#suspendedAtMs !== null) this.#suspendedMs += this.clock.monotonicMs() - this.#suspendedAtMs
     this.#suspendedAtMs = null
+    if (waiting.length > 0) this.#scheduler.settle()
     for (const action of waiting) this.enter(action)
   }
 

@@ -37,7 +37,7 @@ export class Scheduler {
     }
   }
 
-  /** The present event kept a promise: what waits for it runs before the next event, though nobody knew when it was scheduled. */
+  /** The present event keeps promises: what waits for them runs before the next event, though nobody knew when it was scheduled. */
   settle(): void {
     this.#mustSettle = true
   }
