@@ -1,5 +1,6 @@
 import type { SessionId } from '../base/ids.js'
 import { ClientCore } from '../client/core.js'
+import { ClientTally } from './client-tally.js'
 import { SimConnector, type SimListener } from './connector.js'
 import type { Place, SimNetwork } from './network.js'
 import type { SimNode } from './node.js'
@@ -22,6 +23,8 @@ export class SimClients {
   readonly #parts: Parts
   readonly #places: Place[] = []
   readonly #connectors: SimConnector[] = []
+  /** Of all of them together. */
+  readonly tally = new ClientTally()
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -79,7 +82,10 @@ export class SimClients {
   #connector(place: Place, process: SimProcess): SimConnector {
     const { scheduler, network, freeze, silenceMs, nodes } = this.#parts
     const listener = (address: string) => nodes().find((node) => node.info.clientAddress === address)?.listener ?? null
-    const connector = new SimConnector({ scheduler, network, place, process, listener, freeze, silenceMs })
+    const connector = new SimConnector({
+      ...{ scheduler, network, place, process, listener, freeze, silenceMs },
+      tally: this.tally,
+    })
     this.#connectors.push(connector)
     return connector
   }

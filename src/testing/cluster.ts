@@ -8,6 +8,7 @@ import { birthOf } from './birth.js'
 import { CallChecker } from './checkers/calls.js'
 import { ClusterCheckers } from './checkers/cluster.js'
 import { checkAllStored, checkMoment, checkRest } from './checkers/moments.js'
+import type { ClientTally } from './client-tally.js'
 import { SimClients } from './clients.js'
 import type { SimListener } from './connector.js'
 import type { DiskCopy } from './disk.js'
@@ -120,6 +121,11 @@ export class SimCluster {
   /** Where the clients are, for the network. */
   get clientPlaces(): readonly string[] {
     return this.#clients.places
+  }
+
+  /** What its clients come by. */
+  get tally(): ClientTally {
+    return this.#clients.tally
   }
 
   /** How often each rare path was taken without need. */

@@ -1,5 +1,6 @@
 import type { ClientConnection, ConnectionEvents, Connector } from '../client/ports.js'
 import type { Reply, ReplySink, Request, ServerHello } from '../kv/requests.js'
+import type { ClientTally } from './client-tally.js'
 import { deepFreeze } from './freeze.js'
 import type { Place, SimNetwork } from './network.js'
 import type { SimProcess } from './process.js'
@@ -27,6 +28,7 @@ export interface ConnectorOptions {
   readonly freeze: boolean
   /** A connection on which something is stuck, or that does not open, is closed after this, in milliseconds. */
   readonly silenceMs: number
+  readonly tally: ClientTally
 }
 
 /** The client's way into the simulated network. */
@@ -85,6 +87,7 @@ class SimConnection implements ClientConnection, ReplySink {
   send(requests: readonly Request[]): void {
     if (this.#closed) return
     if (this.#options.freeze) deepFreeze(requests)
+    this.#options.tally.sends(requests)
     this.#toServer!.send(() => {
       const listener = this.#listener!
       listener.process.enter(() => listener.submit(requests, this))
@@ -100,7 +103,12 @@ class SimConnection implements ClientConnection, ReplySink {
   /** Called by the node. */
   replies(replies: readonly Reply[]): void {
     if (this.#options.freeze) deepFreeze(replies)
-    this.#toClient?.send(() => this.#atClient(() => this.#events.onReplies(replies)))
+    this.#toClient?.send(() => this.#atClient(() => this.#hear(replies)))
+  }
+
+  #hear(replies: readonly Reply[]): void {
+    this.#options.tally.hears(replies)
+    this.#events.onReplies(replies)
   }
 
   listenerEnded(listener: SimListener): void {

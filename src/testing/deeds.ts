@@ -1,7 +1,7 @@
 import type { Deed, PartitionShape, Target } from './fault-plan.js'
 import type { LinkQuality } from './network.js'
 import type { SeededRandom } from './random.js'
-import { REGISTERS, registerAt } from './workload.js'
+import { REGISTERS, registerAt } from './registers.js'
 
 /** What a deed is drawn from. */
 export interface DeedDraw {

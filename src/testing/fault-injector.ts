@@ -9,7 +9,7 @@ import { ProcessFaults } from './faults/process-faults.js'
 import type { Undo } from './faults/tools.js'
 import type { Phase } from './phases.js'
 import type { SeededRandom } from './random.js'
-import { rawKey } from './workload.js'
+import { rawKey } from './registers.js'
 
 /** What waits for a phase looks this often whether it has come: the shortest, a split, lasts a few milliseconds. */
 const LOOK_EVERY_MS = 2

@@ -29,6 +29,8 @@ export interface ScannedPage {
   /** The version that it shows: its own of the first page within a range, that one's of those that follow. */
   readonly at: Version
   readonly rows: readonly Row[]
+  /** The rows have no values. */
+  readonly keysOnly: boolean
 }
 
 export interface FollowedRead {

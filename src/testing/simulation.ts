@@ -8,8 +8,9 @@ import { Happenings } from './happenings.js'
 import { History } from './history.js'
 import { checkLinearizability, describeOperations } from './linearizability.js'
 import { SeededRandom } from './random.js'
+import { keysOf, namesOf, REGISTERS, rawKey, registerAt } from './registers.js'
 import { usualTuning } from './tuning.js'
-import { keysOf, namesOf, REGISTERS, rawKey, registerAt, WorkloadClient } from './workload.js'
+import { WorkloadClient } from './workload.js'
 
 export interface SimulationOptions {
   readonly seed: number
@@ -51,6 +52,8 @@ export interface SimulationResult {
   readonly rarePaths: Readonly<Record<string, number>>
   /** What the nodes said in their logs, and how often: snapshots installed, entries repaired, replicas placed. */
   readonly happened: Readonly<Record<string, number>>
+  /** What clients came by, and how often: codes by which nodes refused them, requests sent again, calls given up. */
+  readonly met: Readonly<Record<string, number>>
   readonly restarts: number
   readonly leaderChanges: number
   /** Ranges at the end, without the meta range. */
@@ -172,6 +175,8 @@ class Simulation {
       history: this.#history,
       keys: keysOf(REGISTERS),
       thinkMsMax: this.#plan.thinkMsMax,
+      tally: this.#cluster.tally,
+      writtenAt: (name, version) => this.#calls.textAt(name, version),
       pace: () => (this.#history.acknowledged > this.#cluster.nowMs * ENOUGH_CALLS_PER_MS ? LEISURE : HASTE),
       report: (violation) => this.#cluster.report(violation),
     })
@@ -201,6 +206,7 @@ class Simulation {
       coverage: this.#injector.coverage,
       rarePaths: this.#cluster.rarePaths,
       happened: this.#happenings.counts,
+      met: this.#cluster.tally.counts,
       restarts: this.#injector.restarts,
       leaderChanges,
       ranges: this.#plan.ranges + (this.#injector.byKind.split ?? 0),

@@ -1,44 +1,25 @@
-import { HoldfastError } from '../base/errors.js'
-import type { Key, Version } from '../base/ids.js'
-import { KEYSPACES, splitStoredKey, storedKey } from '../base/keyspace.js'
-import type { ClientCore } from '../client/core.js'
-import { ConditionRefusal } from '../client/errors.js'
-import type { Row, WeakRead } from '../kv/requests.js'
+import type { Version } from '../base/ids.js'
+import type { CallOptions, ClientCore } from '../client/core.js'
+import type { Row } from '../kv/requests.js'
 import type { Condition, Write } from '../kv/types.js'
+import type { ClientTally } from './client-tally.js'
 import type { Call, History } from './history.js'
+import { type Found, NotedCalls, textOf } from './noted-calls.js'
 import type { SimProcess } from './process.js'
 import type { SeededRandom } from './random.js'
-
-/** Registers of a simulation's workload. */
-export const REGISTERS = 16
-
-/** Name of the register at a place from 0. */
-export function registerAt(at: number): string {
-  return String(at).padStart(2, '0')
-}
+import { halvesOf, type Keys, namesOf, rawKey } from './registers.js'
 
 /** Of a reader that takes its time between two pages. */
 const LONG_PAUSE_MS_MAX = 800
-
-/** Names of registers, and of pairs that only batches write, both at once: `05` belongs to the pair `05/a`, `05/b`. */
-export interface Keys {
-  readonly registers: readonly string[]
-  readonly pairs: readonly string[]
-}
-
-export function keysOf(count: number): Keys {
-  const registers = Array.from({ length: count }, (_, at) => registerAt(at))
-  return { registers, pairs: registers.filter((_, at) => at % 4 === 1) }
-}
-
-/** All keys that a workload writes. */
-export function namesOf({ registers, pairs }: Keys): string[] {
-  return [...registers, ...pairs.flatMap((pair) => [`${pair}/a`, `${pair}/b`])]
-}
-
-export function rawKey(name: string): Key {
-  return storedKey(KEYSPACES.raw, name)
-}
+/** Chance that a call's caller does not wait for its end, and for how long it waits at most: until the call has left, is under way, or is in trouble. */
+const GIVEN_UP = 0.04
+const PATIENCE_MS_MAX = [1, 10, 500]
+/** Chance that a client sleeps once, after one of its first calls, and how long: longer than some runs keep sessions. */
+const SLEEPS = 0.4
+const AWAKE_CALLS_MAX = 200
+const SLEEP_MS_MIN = 8_000
+const SLEEP_MS_MAX = 20_000
+const SLEEP_STEP_MS = 200
 
 interface Known {
   readonly value: string | null
@@ -52,26 +33,34 @@ export interface WorkloadClientOptions {
   readonly random: SeededRandom
   readonly history: History
   readonly keys: Keys
+  readonly tally: ClientTally
   /** Longest pause between two calls, in milliseconds. */
   readonly thinkMsMax: number
   /** By how much a pause is longer just now. */
   pace(): number
-  /** Called where one read contradicts itself. */
+  /** What was written to a key under this version; undefined: nothing. */
+  writtenAt(name: string, version: Version): string | null | undefined
+  /** Called where one call contradicts what it may do. */
   report(violation: string): void
 }
 
-/** One client that calls again and again until it is told to stop, and notes what came of it. Each value is written once. */
+/** One client that calls again and again until it is told to stop. Each value is written once. */
 export class WorkloadClient {
   readonly #options: WorkloadClientOptions
   readonly #random: SeededRandom
+  readonly #calls: NotedCalls
   /** What it believes to be there, for conditions. */
   readonly #known = new Map<string, Known>()
   #written = 0
+  /** Calls until it sleeps. */
+  #awake: number
   #stopping = false
 
   constructor(options: WorkloadClientOptions) {
     this.#options = options
     this.#random = options.random
+    this.#calls = new NotedCalls({ ...options, client: options.id, saw: (name, row) => this.#saw(name, row) })
+    this.#awake = this.#random.chance(SLEEPS) ? 1 + this.#random.below(AWAKE_CALLS_MAX) : Number.POSITIVE_INFINITY
   }
 
   stop(): void {
@@ -81,8 +70,9 @@ export class WorkloadClient {
   /** Resolves after `stop`, when the last call has ended. */
   async run(): Promise<void> {
     while (!this.#stopping) {
-      await this.#callOnce()
+      await this.#withPatience((call) => this.#callOnce(this.#someName(), call))
       await this.#pause(this.#random.between(0, this.#options.thinkMsMax) * this.#options.pace())
+      if (--this.#awake === 0) await this.#sleep()
     }
   }
 
@@ -91,27 +81,54 @@ export class WorkloadClient {
     const { clock } = this.#options.process
     const untilMs = clock.monotonicMs() + deadlineMs
     for (const name of namesOf(this.#options.keys)) {
-      const ended = await this.#get([name], Math.max(1, untilMs - clock.monotonicMs()))
+      const ended = await this.#calls.get([name], { deadlineMs: Math.max(1, untilMs - clock.monotonicMs()) })
       if (ended !== null)
         throw new Error(`${name} could not be read within ${deadlineMs} ms of all being healed`, { cause: ended })
     }
   }
 
-  async #callOnce(): Promise<void> {
-    const { registers, pairs } = this.#options.keys
+  /** Some callers give up before the call's deadline. */
+  async #withPatience(act: (call: CallOptions) => Promise<void>): Promise<void> {
+    const { process, tally } = this.#options
     const deadlineMs = this.#random.between(500, 6_000)
-    // Some keys are hot: writes that meet are what conditions and orders are about.
-    const name = this.#random.chance(0.4) ? registers[5]! : this.#random.pick(registers)
+    if (!this.#random.chance(GIVEN_UP)) return act({ deadlineMs })
+    const patience = new AbortController()
+    const patienceMs = this.#random.between(0, this.#random.pick(PATIENCE_MS_MAX))
+    const cancel = process.clock.setTimer(patienceMs, () => patience.abort())
+    await act({ deadlineMs, signal: patience.signal })
+    cancel()
+    if (patience.signal.aborted) tally.count('given up')
+  }
+
+  /** What it does first then is a write: a read would tell it of the present, and its session would be as young as any. */
+  async #sleep(): Promise<void> {
+    const ms = this.#random.between(SLEEP_MS_MIN, SLEEP_MS_MAX)
+    for (let left = ms; left > 0 && !this.#stopping; left -= SLEEP_STEP_MS) await this.#pause(SLEEP_STEP_MS)
+    this.#options.tally.count('slept')
+    await this.#withPatience((call) => this.#put(this.#someName(), call))
+  }
+
+  /** Some keys are hot: writes that meet are what conditions and orders are about. */
+  #someName(): string {
+    const { registers } = this.#options.keys
+    return this.#random.chance(0.4) ? registers[5]! : this.#random.pick(registers)
+  }
+
+  async #callOnce(name: string, call: CallOptions): Promise<void> {
+    const pair = this.#random.pick(this.#options.keys.pairs)
     const dice = this.#random.below(100)
-    if (dice < 30) return this.#put(name, deadlineMs)
-    if (dice < 45) return void (await this.#get(this.#someNames(name), deadlineMs))
-    if (dice < 50) return void (await this.#get(this.#someNames(name), deadlineMs, { weak: { kind: 'leaderLease' } }))
-    if (dice < 55) return this.#follow(this.#someNames(name), deadlineMs)
-    if (dice < 75) return this.#conditionalPut(name, deadlineMs)
-    if (dice < 80) return this.#delete(name, deadlineMs)
-    if (dice < 85) return this.#scan(deadlineMs, this.#random.chance(0.1) ? LONG_PAUSE_MS_MAX : 0)
-    if (dice < 93) return this.#putPair(this.#random.pick(pairs), deadlineMs)
-    return this.#getPair(this.#random.pick(pairs), deadlineMs)
+    if (dice < 28) return this.#put(name, call)
+    if (dice < 43) return void (await this.#calls.get(this.#someNames(name), call))
+    if (dice < 48) return void (await this.#calls.get(this.#someNames(name), call, { weak: { kind: 'leaderLease' } }))
+    if (dice < 53) return this.#calls.follow(this.#someNames(name), call)
+    if (dice < 73) return this.#conditionalPut(name, call)
+    if (dice < 77) return this.#delete([name], call)
+    if (dice < 78) return this.#delete(halvesOf(pair), call)
+    if (dice < 84) return this.#scan(call)
+    if (dice < 86) return this.#putBoth([name, this.#someOther(name)], call)
+    if (dice < 93) return this.#putBoth(halvesOf(pair), call)
+    // Both keys of a pair always lie in one range: one read of both never sees half a batch.
+    return void (await this.#calls.get(halvesOf(pair), call, { isOneView: true }))
   }
 
   #someNames(first: string): string[] {
@@ -120,31 +137,35 @@ export class WorkloadClient {
     return [...names]
   }
 
+  #someOther(name: string): string {
+    return this.#random.pick(this.#options.keys.registers.filter((each) => each !== name))
+  }
+
   #newValue(): string {
     return `${this.#options.id}.${++this.#written}`
   }
 
-  async #put(name: string, deadlineMs: number): Promise<void> {
+  async #put(name: string, call: CallOptions): Promise<void> {
     const value = this.#newValue()
-    const written = await this.#write([putOf(name, value)], [], deadlineMs, () => [{ op: 'put', key: name, value }])
+    const written = await this.#calls.write([putOf(name, value)], [], call, () => [{ op: 'put', key: name, value }])
     this.#knows(name, written === null ? undefined : { value, version: written.version })
   }
 
-  async #delete(name: string, deadlineMs: number): Promise<void> {
-    const write: Write = { kind: 'delete', key: rawKey(name) }
-    const written = await this.#write([write], [], deadlineMs, (result) => [
-      { op: 'delete', key: name, ...(result === null ? {} : { result: result.deleted[0]! }) },
-    ])
-    this.#knows(name, written === null ? undefined : { value: null, version: 0 as Version })
+  async #delete(names: readonly string[], call: CallOptions): Promise<void> {
+    const writes = names.map((name): Write => ({ kind: 'delete', key: rawKey(name) }))
+    const written = await this.#calls.write(writes, [], call, (result) =>
+      names.map((key, at) => ({ op: 'delete', key, ...(result === null ? {} : { result: result.deleted[at]! }) })),
+    )
+    for (const name of names) this.#knows(name, written === null ? undefined : { value: null, version: 0 as Version })
   }
 
-  async #conditionalPut(name: string, deadlineMs: number): Promise<void> {
+  async #conditionalPut(name: string, call: CallOptions): Promise<void> {
     const known = this.#known.get(name) ?? { value: null, version: 0 as Version }
     const value = this.#newValue()
     const cas = { op: 'cas', key: name, expect: known.value, value } as const
-    const condition = this.#conditionOn(name, known)
-    const written = await this.#write([putOf(name, value)], [condition], deadlineMs, (result, found) => [
-      { ...cas, result: result !== null, ...(found === undefined ? {} : { found }) },
+    const conditions = [this.#conditionOn(name, known)]
+    const written = await this.#calls.write([putOf(name, value)], conditions, call, (result, found): Call[] => [
+      { ...cas, result: result !== null, ...(found === null ? {} : { found: found.value }) },
     ])
     this.#knows(name, written === null ? undefined : { value, version: written.version })
   }
@@ -156,130 +177,37 @@ export class WorkloadClient {
     return { kind: 'value', key, codec: 'utf8', value: Buffer.from(value) }
   }
 
-  async #putPair(pair: string, deadlineMs: number): Promise<void> {
+  /** One batch, at times with conditions on what it is believed to replace. Two registers may lie in two ranges: then it is refused. */
+  async #putBoth(names: readonly [string, string], call: CallOptions): Promise<void> {
     const value = this.#newValue()
-    const names = [`${pair}/a`, `${pair}/b`]
+    const believed = names.flatMap((name) => {
+      const known = this.#known.get(name)
+      return known !== undefined && this.#random.chance(0.5) ? [this.#conditionOn(name, known)] : []
+    })
     const writes = names.map((name) => putOf(name, value))
-    const [guard] = names as [string, string]
-    const known = this.#known.get(guard)
-    const conditions = known !== undefined && this.#random.chance(0.5) ? [this.#conditionOn(guard, known)] : []
-    await this.#write(writes, conditions, deadlineMs, (_, found) =>
-      found === undefined
-        ? names.map((key) => ({ op: 'put', key, value }))
-        : [{ op: 'get', key: guard, result: found }],
+    const written = await this.#calls.write(writes, believed, call, (_, found) =>
+      found === null ? names.map((key) => ({ op: 'put', key, value })) : [readOf(found)],
     )
+    for (const name of names) this.#knows(name, written === null ? undefined : { value, version: written.version })
   }
 
-  /** Both keys of a pair always lie in one range: one read of both never sees half a batch. */
-  async #getPair(pair: string, deadlineMs: number): Promise<void> {
-    const names = [`${pair}/a`, `${pair}/b`]
-    await this.#get(names, deadlineMs, { isOneView: true })
-  }
-
-  /** Returns what made it fail; null: it succeeded. */
-  async #get(
-    names: readonly string[],
-    deadlineMs: number,
-    { isOneView = false, weak }: { isOneView?: boolean; weak?: WeakRead } = {},
-  ): Promise<unknown> {
-    const { core, history, id } = this.#options
-    const invoke = history.moment()
-    try {
-      const rows = await core.get(names.map(rawKey), { deadlineMs, weak })
-      const results = names.map((key, at) => readOf(key, rows[at] ?? null))
-      history.ended(id, invoke, 'ok', results, isOneView)
-      for (const [at, name] of names.entries()) this.#saw(name, rows[at] ?? null)
-      return null
-    } catch (error) {
-      this.#mustBeDefinite(error)
-      return error
-    }
-  }
-
-  /** Asks any replica for no less than this client has seen. */
-  async #follow(names: readonly string[], deadlineMs: number): Promise<void> {
-    const { core, history, id: client } = this.#options
-    const { seen } = core
-    try {
-      const rows = await core.get(names.map(rawKey), { deadlineMs, weak: { kind: 'follower' } })
-      const reads = names.map((key, at) => {
-        const row = rows[at] ?? null
-        return { client, key, result: textOf(row), version: row?.version ?? (0 as Version) }
-      })
-      history.followed(reads, seen)
-    } catch (error) {
-      this.#mustBeDefinite(error)
-    }
-  }
-
-  /** Pauses up to `pauseMsMax` between two pages, as a reader does that works on what it reads. */
-  async #scan(deadlineMs: number, pauseMsMax: number): Promise<void> {
-    const { core, history, id, keys } = this.#options
-    const bounds = [this.#random.pick(keys.registers), this.#random.pick(keys.registers)].sort()
-    const reverse = this.#random.chance(0.3)
-    let [start, end] = [rawKey(bounds[0]!), rawKey(`${bounds[1]!}/~`)]
-    let at: Version | null = null
-    const invoke = history.moment()
-    try {
-      for (;;) {
-        const limit = 1 + this.#random.below(12)
-        const page = await core.scanPage({ start, end, reverse, limit, keysOnly: false, at }, { deadlineMs })
-        const covered = reverse ? { start: page.resume ?? start, end } : { start, end: page.resume ?? end }
-        const names = this.#namesIn(covered.start, covered.end)
-        const shown = at ?? page.at
-        if (shown !== null) history.scanned({ client: id, span: covered, at: shown, rows: page.rows })
-        const rows = new Map(page.rows.map((row) => [splitStoredKey(row.key).bytes, row]))
-        history.ended(
-          id,
-          invoke,
-          'ok',
-          names.map((key) => readOf(key, rows.get(key) ?? null)),
-          at === null ? true : 'goes on',
-        )
-        if (page.resume === null) return
-        if (pauseMsMax > 0) await this.#pause(this.#random.between(0, pauseMsMax))
-        if (reverse) end = page.resume
-        else start = page.resume
-        at = page.at
-      }
-    } catch (error) {
-      this.#mustBeDefinite(error)
-    }
-  }
-
-  #namesIn(start: Key, end: Key): string[] {
-    return namesOf(this.#options.keys).filter((name) => rawKey(name) >= start && rawKey(name) < end)
-  }
-
-  async #write(
-    writes: readonly Write[],
-    conditions: readonly Condition[],
-    deadlineMs: number,
-    calls: (result: { readonly deleted: readonly boolean[] } | null, found?: string | null) => readonly Call[],
-  ): Promise<{ readonly version: Version } | null> {
-    const { core, history, id } = this.#options
-    const invoke = history.moment()
-    try {
-      const result = await core.write({ conditions, writes, wantValue: true }, { deadlineMs })
-      const { version } = result
-      history.ended(
-        id,
-        invoke,
-        'ok',
-        calls(result).map((call) => ({ ...call, version })),
-      )
-      return result
-    } catch (error) {
-      const found = foundBy(error)
-      if (found !== undefined) history.ended(id, invoke, 'ok', calls(null, found))
-      else if (isUnknown(error)) history.ended(id, invoke, 'info', calls(null))
-      else history.ended(id, invoke, 'fail', calls(null))
-      return null
-    }
-  }
-
-  #mustBeDefinite(error: unknown): void {
-    if (isUnknown(error)) this.#options.report(`a read of client ${this.#options.id} ended as ${error}`)
+  async #scan(call: CallOptions): Promise<void> {
+    const { registers } = this.#options.keys
+    const [first, last] = [this.#random.pick(registers), this.#random.pick(registers)].sort() as [string, string]
+    const pauseMsMax = this.#random.chance(0.1) ? LONG_PAUSE_MS_MAX : 0
+    await this.#calls.scan(
+      {
+        start: first,
+        end: `${last}/~`,
+        reverse: this.#random.chance(0.3),
+        keysOnly: this.#random.chance(0.2),
+        limit: () => 1 + this.#random.below(12),
+        pause: async () => {
+          if (pauseMsMax > 0) await this.#pause(this.#random.between(0, pauseMsMax))
+        },
+      },
+      call,
+    )
   }
 
   #saw(name: string, row: Row | null): void {
@@ -300,23 +228,7 @@ function putOf(name: string, value: string): Write {
   return { kind: 'put', key: rawKey(name), codec: 'utf8', value: Buffer.from(value) }
 }
 
-function readOf(key: string, row: Row | null): Call {
-  return { op: 'get', key, result: textOf(row), version: row === null ? (0 as Version) : row.version }
-}
-
-function textOf(row: { readonly value: Uint8Array | null } | null): string | null {
-  return row === null || row.value === null ? null : Buffer.from(row.value).toString('utf8')
-}
-
-/** What a failed condition found; undefined: the error says something else. */
-function foundBy(error: unknown): string | null | undefined {
-  if (!(error instanceof ConditionRefusal)) return undefined
-  const [failed] = error.failed
-  return failed === undefined || failed.version === 0 ? null : textOf(failed)
-}
-
-/** Anything that is not an error of the catalogue is a bug: it is thrown on. */
-function isUnknown(error: unknown): boolean {
-  if (!(error instanceof HoldfastError)) throw error
-  return error.mayHaveBeenApplied
+/** A condition that does not hold tells what is there. */
+function readOf({ key, value }: Found): Call {
+  return { op: 'get', key, result: value }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { SimCluster } from '../../src/testing/cluster.js'
-import { rawKey } from '../../src/testing/workload.js'
+import { rawKey } from '../../src/testing/registers.js'
 
 const DATA_RANGE = 2
 

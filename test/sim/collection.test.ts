@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Version } from '../../src/base/ids.js'
 import type { ClientCore } from '../../src/client/core.js'
 import { SimCluster, type SimClusterOptions } from '../../src/testing/cluster.js'
-import { rawKey } from '../../src/testing/workload.js'
+import { rawKey } from '../../src/testing/registers.js'
 import { Client, DATA, get, text } from '../store/requests.js'
 
 const KEYS = Array.from({ length: 20 }, (_, at) => `a${String(at).padStart(2, '0')}`)

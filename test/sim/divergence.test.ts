@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { RangeId, Version } from '../../src/base/ids.js'
 import { SimCluster } from '../../src/testing/cluster.js'
 import { putUnwritten } from '../../src/testing/put-unwritten.js'
-import { rawKey } from '../../src/testing/workload.js'
+import { rawKey } from '../../src/testing/registers.js'
 
 const DATA = 2 as RangeId
 

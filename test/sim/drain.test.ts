@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Holdfast } from '../../src/client/index.js'
 import { SimCluster } from '../../src/testing/cluster.js'
-import { rawKey } from '../../src/testing/workload.js'
+import { rawKey } from '../../src/testing/registers.js'
 
 const CALLERS = 16
 const KEYS = 200

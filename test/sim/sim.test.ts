@@ -11,6 +11,8 @@ describe('a simulated minute under faults', () => {
     expect(result.faults).toBeGreaterThanOrEqual(8)
     expect(result.restarts).toBeGreaterThanOrEqual(1)
     expect(result.leaderChanges).toBeGreaterThanOrEqual(2)
+    expect(result.met['sent again']).toBeGreaterThan(0)
+    expect(result.met['given up']).toBeGreaterThan(0)
   })
 
   it.each(twice.slice(0, 3))('seed %i: run twice, it is the same run event for event', async (seed) => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ConnectionEvents } from '../../src/client/ports.js'
 import type { Reply, ReplySink, Request } from '../../src/kv/requests.js'
+import { ClientTally } from '../../src/testing/client-tally.js'
 import { SimConnector, type SimListener } from '../../src/testing/connector.js'
 import { calmLink, type LinkQuality, SimNetwork } from '../../src/testing/network.js'
 import { SimProcess } from '../../src/testing/process.js'
@@ -94,6 +95,7 @@ function connected(quality: Partial<LinkQuality> = {}) {
     listener: () => place.listener,
     freeze: true,
     silenceMs: 3_000,
+    tally: new ClientTally(),
   })
   const events: ConnectionEvents = {
     onOpen: (hello) => log.push(`open to ${hello.node}`),

@@ -2,9 +2,10 @@ import type { Coverage } from '../../../src/testing/coverage.js'
 import type { Cell } from '../../../src/testing/directed.js'
 import { cellsToMeet, isSeldom } from '../coverage-exceptions.js'
 import { COUNTED, fixed, twice } from '../seeds.js'
+import { clientsMeet } from '../workload-demands.js'
 import type { Job, Outcome } from './jobs.js'
 import { runJobs } from './pool.js'
-import { coverageOf, coverageText, lackOf, lineOf, summaryOf } from './report.js'
+import { coverageOf, coverageText, lackOf, lineOf, metBy, summaryOf } from './report.js'
 
 /** What the list is meant to have of each; less is told. */
 const HITS_MIN = 20
@@ -40,6 +41,7 @@ export async function runCi({ processes, shrinkTo }: CiOptions): Promise<number>
   for (const lack of uncounted) console.log(lack)
   const counted = outcomes.length - uncounted.length
   const lacks = [
+    ...metTooSeldom(outcomes),
     ...(counted < COUNTED ? [`only ${counted} seeds count, not ${COUNTED}`] : []),
     ...met
       .filter(({ cell, missed }) => missed && !isSeldom(cell) && countOf(coverage, cell) < HITS_FLOOR)
@@ -56,6 +58,12 @@ export async function runCi({ processes, shrinkTo }: CiOptions): Promise<number>
 function countLack(outcome: Outcome): string[] {
   const lack = lackOf(outcome)
   return lack === null ? [] : [`seed ${outcome.seed} proves too little: ${lack}`]
+}
+
+function metTooSeldom(outcomes: readonly Outcome[]): string[] {
+  const met = metBy(outcomes)
+  const seldom = clientsMeet.filter((what) => (met.get(what) ?? 0) < HITS_MIN)
+  return seldom.map((what) => `the clients met '${what}' ${met.get(what) ?? 0} times, not ${HITS_MIN}`)
 }
 
 /** A directed scenario for each fault in each phase. Returns an exit code. */

@@ -42,4 +42,5 @@ export interface Outcome {
   readonly faultsByKind: Readonly<Record<string, number>>
   readonly coverage: CoverageTable
   readonly happened: Readonly<Record<string, number>>
+  readonly met: Readonly<Record<string, number>>
 }

@@ -41,8 +41,9 @@ export function summaryOf(outcomes: readonly Outcome[], wallMs: number): string 
   return [
     `${outcomes.length} seeds, ${failed} failed; the lowest of each: ${lowest.join(', ')}`,
     `${(virtualMs / 60_000).toFixed(0)} simulated minutes in ${(wallMs / 1000).toFixed(0)} s: ${speed}`,
-    `faults that took effect: ${totals(outcomes.map(({ faultsByKind }) => faultsByKind))}`,
-    `the nodes said: ${totals(outcomes.map(({ happened }) => happened))}`,
+    `faults that took effect: ${totalsText(totals(outcomes.map(({ faultsByKind }) => faultsByKind)))}`,
+    `the clients met: ${totalsText(metBy(outcomes))}`,
+    `the nodes said: ${totalsText(totals(outcomes.map(({ happened }) => happened)))}`,
   ].join('\n')
 }
 
@@ -68,11 +69,20 @@ function nameOf(measure: (typeof measures)[number]): string {
   return namesOf[measure] ?? measure
 }
 
-function totals(each: readonly Readonly<Record<string, number>>[]): string {
+/** What clients came by in all runs, and how often. */
+export function metBy(outcomes: readonly Outcome[]): ReadonlyMap<string, number> {
+  return totals(outcomes.map(({ met }) => met))
+}
+
+function totals(each: readonly Readonly<Record<string, number>>[]): ReadonlyMap<string, number> {
   const sums = new Map<string, number>()
   for (const counts of each) {
     for (const [name, count] of Object.entries(counts)) sums.set(name, (sums.get(name) ?? 0) + count)
   }
+  return sums
+}
+
+function totalsText(sums: ReadonlyMap<string, number>): string {
   return [...sums]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, count]) => `${name} ${count}`)

@@ -37,7 +37,7 @@ async function runSeed(job: Job): Promise<Outcome> {
   const tookMs = performance.now() - began
   const { seed, hash, acknowledged, unknown, faults, restarts, leaderChanges, ranges, entries } = result
   const counts = { acknowledged, unknown, faults, restarts, leaderChanges, ranges, entries }
-  const { virtualMs, faultsByKind, coverage, happened } = result
+  const { virtualMs, faultsByKind, coverage, happened, met } = result
   const report = violation === null ? '' : await reportOf(job, result)
   return {
     seed,
@@ -52,6 +52,7 @@ async function runSeed(job: Job): Promise<Outcome> {
     faultsByKind,
     coverage,
     happened,
+    met,
   }
 }
 
