@@ -132,7 +132,8 @@ function helpOf<S extends Settings>({ name, about, settings }: CommandSpec<S>): 
     if (typeof setting === 'string') return `  --${flag.padEnd(16)} ${setting}`
     const { value, about: what } = setting
     const bounds = typeof value === 'number' ? `; ${(setting as Setting).min} to ${(setting as Setting).max}` : ''
-    return `  --${`${flag} ${bounds === '' ? '<word>' : '<n>'}`.padEnd(16)} ${what} (default ${value}${bounds})`
+    const usual = value === '' ? '' : ` (default ${value}${bounds})`
+    return `  --${`${flag} ${bounds === '' ? '<word>' : '<n>'}`.padEnd(16)} ${what}${usual}`
   })
   return `npm run ${name} [-- options]\n\n${about}\n\n${rows.join('\n')}\n  --${'help'.padEnd(16)} this text`
 }

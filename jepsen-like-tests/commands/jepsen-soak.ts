@@ -24,7 +24,10 @@ await runCommand(
     settings: {
       minutes: { value: 60, min: 1, max: 10_000, about: 'no run begins after that' },
       seed: { value: 1, min: 0, max: 2 ** 31, about: 'of the first run; each has the next one' },
-      out: { value: '', about: 'a folder for what the runs leave, a folder each' },
+      out: {
+        value: '',
+        about: 'a folder for what the runs leave, a folder each; without it .holdfast/jepsen/soak-<process id>',
+      },
     },
     secondsMax: ({ minutes }) => minutes * 60 + soakBars.secondsMax + 600,
   },

@@ -24,7 +24,10 @@ await runCommand(
       time: { value: 30, min: 1, max: 86_400, about: 'seconds in which some fault is in force' },
       seed: { value: 1, min: 0, max: 2 ** 31, about: 'chooses faults and calls' },
       nodes: { value: 3, min: 3, max: 5, about: 'how many, 3 or 5' },
-      out: { value: '', about: 'a folder for history, faults, logs, timeline and summary' },
+      out: {
+        value: '',
+        about: 'a folder for history, faults, logs, timeline and summary; without it .holdfast/jepsen/<process id>',
+      },
       list: 'what workloads and nemeses there are',
       ci: `${ciMixes.length} runs of fixed mixes, each until it proves enough`,
     },
@@ -40,8 +43,9 @@ await runCommand(
     if (ci) return ciRuns({ seed, folder }, scope)
     const options = optionsOf({ workload, nemesis, nodes }, seed)
     const bars = { ...FEW, faultSeconds: time, secondsMax: Math.max(120, 4 * time) }
-    const result = await runJepsen({ ...options, out: folder, bars }, scope)
-    console.log(describeResult(result, folder))
+    const say = (line: string): void => console.log(line)
+    const result = await runJepsen({ ...options, out: folder, bars, say }, scope)
+    console.log(`\n${describeResult(result, folder)}`)
     return result.findings.map((finding) => finding.what)
   },
 )

@@ -1,5 +1,5 @@
-import { once } from 'node:events'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { ProxyServer } from '../network/proxy-server.js'
 import { ReplyMessages } from './reply-messages.js'
 
 export interface ReplyProxyOptions {
@@ -19,49 +19,35 @@ export class ReplyProxy {
   replies = 0
   dropped = 0
   readonly #options: ReplyProxyOptions
-  readonly #server: Server
-  readonly #sockets = new Set<Socket>()
+  #server!: ProxyServer
 
   private constructor(options: ReplyProxyOptions) {
     this.#options = options
-    this.#server = createServer((client) => this.#join(client))
   }
 
   static async start(options: ReplyProxyOptions): Promise<ReplyProxy> {
     const proxy = new ReplyProxy(options)
-    proxy.#server.listen(0, '127.0.0.1')
-    await once(proxy.#server, 'listening')
+    proxy.#server = await ProxyServer.start({ allowHalfOpen: false, join: (client) => proxy.#join(client) })
     return proxy
   }
 
   /** What clients dial. */
   get address(): string {
-    return `127.0.0.1:${(this.#server.address() as { port: number }).port}`
+    return this.#server.address
   }
 
-  async close(): Promise<void> {
-    const closed = once(this.#server, 'close')
-    this.#server.close()
-    for (const socket of this.#sockets) socket.destroy()
-    await closed
+  close(): Promise<void> {
+    return this.#server.close()
   }
 
   #join(client: Socket): void {
-    const [host, port] = this.#options.target.split(':') as [string, string]
-    const node = connect({ host, port: Number(port) })
-    const sockets = [client, node]
+    const node = this.#server.dial(this.#options.target)
     const cut = (): void => {
-      for (const socket of sockets) {
-        socket.destroy()
-        this.#sockets.delete(socket)
-      }
+      client.destroy()
+      node.destroy()
     }
-    for (const socket of sockets) {
-      this.#sockets.add(socket)
-      socket.setNoDelay(true)
-      socket.on('error', cut)
-      socket.on('close', cut)
-    }
+    client.on('close', cut)
+    node.on('close', cut)
     client.pipe(node)
     const messages = new ReplyMessages()
     node.on('data', (bytes: Buffer) => {

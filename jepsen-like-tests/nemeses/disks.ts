@@ -25,6 +25,7 @@ function onDisks({ name, about, targets, whyNot, begin }: DiskFault): Nemesis {
     name,
     about,
     family: 'disks',
+    disk: 'power',
     whyNot: async () => (await nodeDisks.whyNot()) ?? (await whyNot()),
     prepare: async (plan) => {
       await nodeDisks.prepare(plan)

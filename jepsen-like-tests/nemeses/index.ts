@@ -1,6 +1,7 @@
 import { clockNemeses } from './clocks.js'
 import { diskNemeses } from './disks.js'
 import { fsyncNemeses } from './fsync-errors.js'
+import { fsyncLost } from './losing-disks.js'
 import { delay, loss } from './loss.js'
 import { lossNemeses } from './lost-disks.js'
 import { partitionNemeses } from './partitions.js'
@@ -23,6 +24,7 @@ export function allNemeses(): Nemesis[] {
     ...clockNemeses(),
     ...powerNemeses,
     ...fsyncNemeses,
+    fsyncLost,
     ...diskNemeses,
     ...lossNemeses,
     ...rangeNemeses,

@@ -16,10 +16,11 @@ export const loss: Nemesis = {
   },
 }
 
-/** In order: what overtakes on the way is sorted again by TCP. The simulator reorders messages. */
+/** Nodes talk over several connections. Within one, TCP sorts again what was overtaken; the simulator reorders those messages too. */
 export const delay: Nemesis = {
   name: 'delay',
-  about: 'all that is sent arrives late, by 20, 80 or 250 ms and up to as much again, each piece by another time',
+  about:
+    'all arrives late, by 20, 80 or 250 ms and up to as much again; messages on different connections overtake each other',
   family: 'network',
   medium: 'proxies',
   whyNot: async ({ noDelay }) => noDelay,

@@ -3,7 +3,6 @@ import { LoopDisk, noLoopDisks } from '../faults/loop-disk.js'
 import type { NodeProcess } from '../processes.js'
 import type { ClusterPlan } from './types.js'
 
-const TAKER = 'a disk of its own'
 const MEBIBYTES = 512
 
 /** A disk of its own for every node, shared by all nemeses that need one. */
@@ -16,8 +15,7 @@ export class NodeDisks {
 
   async prepare({ directory, nodes, scope }: ClusterPlan): Promise<void> {
     for (const node of nodes) {
-      if (node.takenBy === TAKER) continue
-      if (node.takenBy !== null) throw new Error(`node ${node.number} has its data in ${node.takenBy} already`)
+      if (this.#byDataFolder.has(node.dataFolder)) continue
       const disk = await LoopDisk.make({ directory, name: `disk-${node.number}`, mebibytes: MEBIBYTES })
       const dataFolder = join(disk.mountPoint, 'data')
       scope.defer(disk.mountPoint, async () => {
@@ -26,7 +24,6 @@ export class NodeDisks {
       })
       this.#byDataFolder.set(dataFolder, disk)
       node.dataFolder = dataFolder
-      node.takenBy = TAKER
     }
   }
 

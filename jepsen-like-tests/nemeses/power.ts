@@ -26,6 +26,7 @@ function onTarget(name: string, about: string, target: Target, cut: Cut): Nemesi
     about,
     // It must not be started by anybody else meanwhile.
     family: 'processes',
+    disk: 'power',
     whyNot: () => nodeDisks.whyNot(),
     prepare: (plan) => nodeDisks.prepare(plan),
     strike: async (field) => {
@@ -61,9 +62,14 @@ async function armed(field: Battlefield, numbers: readonly number[]): Promise<Vi
 
 /** kill -9, and of what was written and not synced nothing is left, or some. */
 export const powerNemeses: readonly Nemesis[] = [
-  onTarget('powercut-one', 'one node loses all that it had not synced', 'one', clean),
-  onTarget('powercut-majority', 'so does a majority', 'majority', clean),
-  onTarget('powercut-all', 'so do all nodes', 'all', clean),
-  onTarget('torn-one', 'one node loses some sectors that it had not synced, in no order', 'one', tearing),
-  onTarget('torn-all', 'so do all nodes', 'all', tearing),
+  onTarget('powercut-one', 'kill -9 of one node, which loses all that it had not synced', 'one', clean),
+  onTarget('powercut-majority', 'kill -9 of a majority, which loses all that it had not synced', 'majority', clean),
+  onTarget('powercut-all', 'kill -9 of all nodes, which lose all that they had not synced', 'all', clean),
+  onTarget(
+    'torn-one',
+    'kill -9 of one node, which loses some sectors that it had not synced, in no order',
+    'one',
+    tearing,
+  ),
+  onTarget('torn-all', 'kill -9 of all nodes, each of which loses some sectors that it had not synced', 'all', tearing),
 ]

@@ -24,9 +24,8 @@ export interface NodePlan extends NodePlace {
   readonly number: number
   /** What it listens on for clients. */
   readonly listen: string
-  /** Where it keeps its data. Changed by a nemesis that needs a disk of its own there; `takenBy` says who did. */
+  /** Where it keeps its data. Changed by a nemesis that needs a disk of its own there. */
   dataFolder: string
-  takenBy: string | null
   /** What it tells clients to dial. */
   advertise: string
   readonly env: Record<string, string>
@@ -64,6 +63,8 @@ export interface Nemesis {
   readonly endsNodes?: boolean
   /** It can be done only where single packets can be touched, or only where proxies stand between nodes. Default: both will do. */
   readonly medium?: 'packets' | 'proxies'
+  /** The kind of disk that it gives each node: those of two kinds can't be in one run. Default: none. */
+  readonly disk?: 'power' | 'losing'
   /** Nodes that it needs. Default: 3. */
   readonly nodesMin?: number
   /** Why it can't be done on this machine, in this network; null: it can. Asked before the cluster is started. */

@@ -1,5 +1,5 @@
-import { once } from 'node:events'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { ProxyServer } from './proxy-server.js'
 import type { Host } from './types.js'
 
 /** What is in the way of bytes in one direction just now. */
@@ -15,8 +15,8 @@ export interface HoldingProxyOptions {
   readonly target: string
   /** Who has connected; asked before anything is let through. */
   readonly callerOf: (socket: Socket) => Promise<Host>
-  /** `in`: what the caller sends. */
-  readonly obstacle: (caller: Host, direction: 'in' | 'out') => Obstacle
+  /** Asked once for each direction of a connection; what it returns, for each piece. `in`: what the caller sends. */
+  readonly obstacle: (caller: Host, direction: 'in' | 'out') => () => Obstacle
 }
 
 /** Held beyond this, no more is read: the sender's own buffers fill up then. */
@@ -28,24 +28,21 @@ const HELD_BYTES_MAX = 1024 * 1024
  */
 export class HoldingProxy {
   readonly #options: HoldingProxyOptions
-  readonly #server: Server
+  #server!: ProxyServer
   readonly #lanes = new Set<Lane>()
-  readonly #sockets = new Set<Socket>()
 
   private constructor(options: HoldingProxyOptions) {
     this.#options = options
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => void this.#join(socket))
   }
 
   static async start(options: HoldingProxyOptions): Promise<HoldingProxy> {
     const proxy = new HoldingProxy(options)
-    proxy.#server.listen(0, '127.0.0.1')
-    await once(proxy.#server, 'listening')
+    proxy.#server = await ProxyServer.start({ allowHalfOpen: true, join: (socket) => void proxy.#join(socket) })
     return proxy
   }
 
   get address(): string {
-    return `127.0.0.1:${(this.#server.address() as { port: number }).port}`
+    return this.#server.address
   }
 
   /** The obstacles have changed. */
@@ -53,36 +50,22 @@ export class HoldingProxy {
     for (const lane of this.#lanes) lane.pump()
   }
 
-  async close(): Promise<void> {
-    const closed = once(this.#server, 'close')
-    this.#server.close()
-    for (const socket of this.#sockets) socket.destroy()
-    await closed
+  close(): Promise<void> {
+    return this.#server.close()
   }
 
   async #join(socket: Socket): Promise<void> {
-    this.#keep(socket)
     // Nobody listens for its bytes yet: they stay in it.
     const caller = await this.#options.callerOf(socket)
     if (socket.destroyed) return
-    const [host, port] = this.#options.target.split(':') as [string, string]
-    const node = connect({ host, port: Number(port), allowHalfOpen: true })
-    this.#keep(node)
-    this.#lane(socket, node, () => this.#options.obstacle(caller, 'in'))
-    this.#lane(node, socket, () => this.#options.obstacle(caller, 'out'))
+    const node = this.#server.dial(this.#options.target)
+    this.#lane(socket, node, this.#options.obstacle(caller, 'in'))
+    this.#lane(node, socket, this.#options.obstacle(caller, 'out'))
   }
 
   #lane(from: Socket, to: Socket, obstacle: () => Obstacle): void {
     const lane: Lane = new Lane({ from, to, obstacle, onDone: () => this.#lanes.delete(lane) })
     this.#lanes.add(lane)
-  }
-
-  #keep(socket: Socket): void {
-    this.#sockets.add(socket)
-    socket.setNoDelay(true)
-    // Its end goes the way of its bytes.
-    socket.on('error', () => {})
-    socket.on('close', () => this.#sockets.delete(socket))
   }
 }
 
@@ -136,7 +119,7 @@ class Lane {
 
   #arrive(bytes: Buffer | null): void {
     if (this.#to.destroyed) return this.#forget()
-    // In order, however the delays differ.
+    // In order, however the delays differ: only what is sent on another connection may overtake it.
     const dueMs = Math.max(performance.now() + this.#obstacle().delayMs, this.#queue.at(-1)?.dueMs ?? 0)
     this.#queue.push({ bytes, dueMs })
     this.#queuedBytes += bytes?.length ?? 0

@@ -4,6 +4,7 @@ import { freePorts } from '../free-ports.js'
 import type { NodePlace, NodeProcess } from '../processes.js'
 import { ownerOf } from './connection-owner.js'
 import { HoldingProxy, type Obstacle } from './holding-proxy.js'
+import { Pace } from './pace.js'
 import { calm, type Host, type Network, type NetworkOptions, type Trouble } from './types.js'
 
 /**
@@ -59,7 +60,7 @@ export class ProxyNetwork implements Network {
     const proxy = await HoldingProxy.start({
       target,
       callerOf: async (socket) => (isForClients ? 'clients' : this.#callerOf(socket)),
-      obstacle: (caller, direction) => this.#obstacle(caller, number, direction),
+      obstacle: (caller, direction) => this.#obstacles(direction === 'in' ? [caller, number] : [number, caller]),
     })
     scope.defer(`proxy of node ${number}`, () => proxy.close())
     this.#proxies.push(proxy)
@@ -78,12 +79,15 @@ export class ProxyNetwork implements Network {
     return at === -1 ? 'clients' : at + 1
   }
 
-  #obstacle(caller: Host, node: number, direction: 'in' | 'out'): Obstacle {
-    const { blocks, delayMs, jitterMs } = this.#trouble
-    const [from, to] = direction === 'in' ? [caller, node] : [node, caller]
-    return {
-      isHeld: blocks.some((block) => block.from === from && block.to === to),
-      delayMs: delayMs + this.#random() * jitterMs,
+  /** Of one connection. */
+  #obstacles([from, to]: readonly [Host, Host]): () => Obstacle {
+    const pace = new Pace(this.#random, () => performance.now())
+    return () => {
+      const { blocks, delayMs, jitterMs } = this.#trouble
+      return {
+        isHeld: blocks.some((block) => block.from === from && block.to === to),
+        delayMs: delayMs + pace.share * jitterMs,
+      }
     }
   }
 }

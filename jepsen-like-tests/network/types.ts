@@ -15,7 +15,10 @@ export interface Trouble {
   readonly blocks: readonly Block[]
   /** Of a hundred packets at every node. */
   readonly lossPercent: number
-  /** What is on its way to a node or back waits this long, and up to `jitterMs` longer. */
+  /**
+   * What is on its way to a node or back waits this long, and up to `jitterMs` longer, each connection and direction by another time,
+   * which changes: messages on different connections overtake each other.
+   */
   readonly delayMs: number
   readonly jitterMs: number
 }

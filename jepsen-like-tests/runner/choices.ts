@@ -21,8 +21,11 @@ export function findNemeses(list: string): Nemesis[] {
   for (const name of namesOf(list)) {
     const meant = groups.get(name) ?? nemeses.filter((nemesis) => nemesis.name === name)
     if (meant.length === 0) {
-      const names = nemeses.map((nemesis) => nemesis.name).join(', ')
-      throw new Usage(`there is no nemesis ${name}; there are: ${names}; and groups: ${[...groups.keys()].join(', ')}`)
+      const close = nemeses.map((nemesis) => nemesis.name).filter((other) => other.startsWith(name.slice(0, 3)))
+      const likely = close.length === 0 ? '' : `; did you mean ${close.join(', ')}?`
+      throw new Usage(
+        `there is no nemesis ${name}${likely}; --list names all, groups are ${[...groups.keys()].join(', ')}`,
+      )
     }
     for (const nemesis of meant) found.add(nemesis)
   }
@@ -41,6 +44,8 @@ export function listing(): string {
   const rows = (title: string, items: readonly { name: string; about: string }[]): string =>
     [title, ...items.map(({ name, about }) => `  ${name.padEnd(22)} ${about}`)].join('\n')
   const nemeses = allNemeses()
-  const groups = [...groupsOf(nemeses)].map(([name, members]) => ({ name, about: `${members.length} of them` }))
+  const groups = [...groupsOf(nemeses)].map(([name, members]) => {
+    return { name, about: name === 'all' ? `all ${members.length}` : `the ${members.length} that begin with ${name}-` }
+  })
   return [rows('workloads', workloads), rows('nemeses', nemeses), rows('groups of nemeses', groups)].join('\n\n')
 }

@@ -27,7 +27,7 @@ export async function startPrepared(options: PreparedOptions): Promise<ProcessCl
     const place = network.place(number)
     const dataFolder = join(data, `node-${number}`)
     const advertise = place.advertise ?? place.listen
-    plans.push({ ...place, number, dataFolder, takenBy: null, advertise, env: {}, flags: ['--insecure'] })
+    plans.push({ ...place, number, dataFolder, advertise, env: {}, flags: ['--insecure'] })
   }
   for (const nemesis of nemeses) await nemesis.prepare?.({ scope, directory: data, nodes: plans, random })
   const peers = plans.map(({ peerAdvertise, peerListen }) => peerAdvertise ?? peerListen)

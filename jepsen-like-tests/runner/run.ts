@@ -38,6 +38,8 @@ export interface RunOptions {
   /** A folder for what the run leaves. */
   readonly out: string
   readonly bars: Bars
+  /** Told, for a person, how far it is. Default: nobody is. */
+  readonly say?: (line: string) => void
   readonly makeNetwork: (options: NetworkOptions, nemeses: readonly Nemesis[]) => Promise<Network>
 }
 
@@ -95,13 +97,22 @@ class Run {
     const made = { scope: this.#scope, nodes, random: seeded(this.#options.seed + 2) }
     const network = await makeNetwork(made, this.#options.nemeses)
     const nemeses = await this.#usable(network)
+    this.#say(`starting ${nodes} nodes: ${network.kind}`)
     const { cluster, field } = await this.#begin(network, nemeses)
     const running = await this.#startClients(cluster)
-    const storm = new Storm({ nemeses, field, history: this.#history, served: () => this.#history.total().ok })
+    const storm = new Storm({
+      nemeses,
+      field,
+      history: this.#history,
+      served: () => this.#history.total().ok,
+      struck: ({ nemesis, start_ns, what }) => this.#say(`${(start_ns / 1e9).toFixed(1)} s  ${nemesis}: ${what}`),
+    })
     await this.#weather(storm, cluster)
+    this.#say('all is healed; waiting for every replica')
     const isWhole = await this.#recovers(cluster, field.db, running)
     await Promise.all(running.map((workload) => workload.stop()))
     if (isWhole) await this.#lastLook(cluster, running)
+    this.#say(`judging ${this.#history.operations.length} operations`)
     const { findings, undecided } = judge(this.#history.operations)
     this.#findings.push(...findings)
     this.#undecided.push(...undecided.map((key) => `${key}: too hard to judge`))
@@ -127,8 +138,11 @@ class Run {
   async #usable(network: Network): Promise<Nemesis[]> {
     const usable: Nemesis[] = []
     for (const nemesis of this.#options.nemeses) {
-      const { nodesMin = 3 } = nemesis
-      const why = this.#options.nodes < nodesMin ? `it needs ${nodesMin} nodes` : await nemesis.whyNot(network)
+      const { disk, nodesMin = 3 } = nemesis
+      const other = usable.find((each) => disk !== undefined && each.disk !== undefined && each.disk !== disk)
+      let why = this.#options.nodes < nodesMin ? `it needs ${nodesMin} nodes` : null
+      if (other !== undefined) why = `it needs other disks than ${other.name}`
+      why ??= await nemesis.whyNot(network)
       if (why === null) usable.push(nemesis)
       else this.#skipped.push({ nemesis: nemesis.name, why })
     }
@@ -252,6 +266,10 @@ class Run {
     await wholeAgain(cluster, db, STUCK_AFTER_MS)
     for (const difference of await differingDigests(db)) this.#finding(difference)
     this.#lookAfter(cluster)
+  }
+
+  #say(line: string): void {
+    this.#options.say?.(line)
   }
 
   #finding(what: string): void {

@@ -37,6 +37,7 @@ export class Storm {
   #sinceMs = 0
   readonly #wait: (ms: number) => Promise<void>
   readonly #served: () => number
+  readonly #struck: (fault: FaultLine) => void
 
   constructor(options: {
     nemeses: readonly Nemesis[]
@@ -44,6 +45,8 @@ export class Storm {
     history: HistoryLog
     /** Calls of clients that have ended well. */
     served: () => number
+    /** Told of each fault that takes effect. Default: nobody is. */
+    struck?: (fault: FaultLine) => void
     /** Default: with a timer. */
     wait?: (ms: number) => Promise<void>
   }) {
@@ -51,6 +54,7 @@ export class Storm {
     this.#field = options.field
     this.#history = options.history
     this.#served = options.served
+    this.#struck = options.struck ?? (() => {})
     this.#wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)))
   }
 
@@ -108,6 +112,7 @@ export class Storm {
     if (strike === null) return false
     const fault: FaultLine = { nemesis: nemesis.name, what: strike.what, start_ns, end_ns: start_ns }
     this.faults.push(fault)
+    this.#struck(fault)
     if (this.#inForce++ === 0) this.#sinceMs = performance.now()
     await this.#wait(between(this.#field.random, FAULT_MS))
     // What healing takes, an orderly restart of every node, say, must not use up the time that others are due.

@@ -11,6 +11,7 @@ import { hangDisk, noFreezing } from '../faults/disk-hang.js'
 import { deviceOf, noSlowDisks, slowDisk } from '../faults/disk-slow.js'
 import { FsyncErrors, noFsyncErrors } from '../faults/fsync-errors.js'
 import { LoopDisk, noLoopDisks } from '../faults/loop-disk.js'
+import { LosingDisk, noLosingDisks, readExtents } from '../faults/losing-disk.js'
 import { noSlowNodes, slowNode } from '../faults/slow-node.js'
 import { cutPowerTearing, differing } from '../faults/torn-writes.js'
 import { eventually } from '../processes.js'
@@ -18,6 +19,7 @@ import { eventually } from '../processes.js'
 const run = promisify(execFile)
 const noFsync = await noFsyncErrors()
 const noDisks = (await noLoopDisks()) ?? (await noFreezing())
+const noLosing = await noLosingDisks()
 const noGroups = (await noSlowDisks()) ?? (await noSlowNodes())
 const because = (why: string | null): string => (why === null ? '' : ` (${why})`)
 
@@ -32,6 +34,11 @@ afterEach(async () => {
   scope = new Scope()
 })
 
+/** The next read comes from the disk: of what was synced nothing is kept in memory. */
+async function forgetCached(path: string): Promise<void> {
+  await run('dd', [`if=${path}`, 'iflag=nocache', 'count=0'])
+}
+
 function child(command: string, ...args: string[]): ChildProcess {
   const process = spawn(command, args, { stdio: 'ignore' })
   scope.defer(command, () => process.kill('SIGKILL'))
@@ -44,6 +51,19 @@ it('sectors differ where a byte of them does, and where there is nothing on the 
   written[600] = 1
   expect(differing(written, onDisk)).toEqual([512, 1_024, 1_536])
   expect(differing(onDisk, onDisk)).toEqual([])
+})
+
+it('a file lies where filefrag says', () => {
+  const said = `Filesystem type is: ef53
+File size of log/0000000001.seg is 33554432 (8192 blocks of 4096 bytes)
+ ext:     logical_offset:        physical_offset: length:   expected: flags:
+   0:        0..       1:      34816..     34817:      2:
+   1:        2..    8191:      40960..     49149:   8190:      34818: last,eof
+log/0000000001.seg: 2 extents found`
+  expect(readExtents(said)).toEqual([
+    { at: 34_816 * 4_096, length: 8_192 },
+    { at: 40_960 * 4_096, length: 8_190 * 4_096 },
+  ])
 })
 
 it('device numbers are told apart as the kernel packs them', () => {
@@ -131,4 +151,38 @@ it.skipIf(noGroups !== null)(`a process has its share of a core until it is let 
   expect(await readFile(`/sys/fs/cgroup/cpu${group}/cpu.cfs_quota_us`, 'utf8')).toBe('10000\n')
   await undo()
   expect(await readFile(`/proc/${pid}/cgroup`, 'utf8')).not.toContain('holdfast')
+})
+
+describe.skipIf(noLosing !== null)(`a disk that loses what is written${because(noLosing)}`, () => {
+  it('tells it once, then all seems well, and what was written before is there', async () => {
+    const disk = await LosingDisk.make({ directory, name: 'losing', mebibytes: 64 })
+    scope.defer(disk.mountPoint, () => disk.remove())
+    const folder = join(disk.mountPoint, 'log')
+    await mkdir(folder)
+    const [path, elsewhere] = [join(folder, 'segment'), join(disk.mountPoint, 'elsewhere')]
+    for (const each of [path, elsewhere]) {
+      const file = await open(each, 'w')
+      await file.writeFile(Buffer.concat([Buffer.alloc(8_192, 'kept'), Buffer.alloc(1024 * 1024)]))
+      await file.sync()
+      await file.close()
+    }
+    const undo = await disk.lose(folder)
+    const file = await open(path, 'r+')
+    scope.defer(path, () => file.close())
+    await file.write(Buffer.alloc(8_192, 'lost'), 0, 8_192, 65_536)
+    await expect(file.datasync()).rejects.toThrow(/EIO|ENOSPC/)
+    await file.datasync()
+    expect((await readFile(path)).toString('latin1', 65_536, 65_540)).toBe('lost')
+    const other = await open(elsewhere, 'r+')
+    await other.write(Buffer.alloc(8_192, 'new!'), 0, 8_192, 65_536)
+    await other.datasync()
+    await other.close()
+    await undo()
+    await file.write(Buffer.alloc(8_192, 'late'), 0, 8_192, 131_072)
+    await file.datasync()
+    await forgetCached(path)
+    const onDisk = await readFile(path)
+    const at = (place: number) => onDisk.toString('latin1', place, place + 4)
+    expect([at(0), at(65_536), at(131_072)]).toEqual(['kept', '\0\0\0\0', 'late'])
+  })
 })

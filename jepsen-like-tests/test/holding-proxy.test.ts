@@ -3,6 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ownerOf } from '../network/connection-owner.js'
 import { HoldingProxy, type Obstacle } from '../network/holding-proxy.js'
+import { Pace } from '../network/pace.js'
 import { seeded } from '../random.js'
 
 const FREE: Obstacle = { isHeld: false, delayMs: 0 }
@@ -18,6 +19,7 @@ class Line {
   client!: Socket
   node!: Socket
   #server!: Server
+  readonly #sockets: Socket[] = []
 
   async open(): Promise<void> {
     this.#server = createServer().listen(0, '127.0.0.1')
@@ -27,12 +29,10 @@ class Line {
       callerOf: async () => 2,
       obstacle: (caller, direction) => {
         expect(caller).toBe(2)
-        return this.way[direction]()
+        return () => this.way[direction]()
       },
     })
-    const accepted = once(this.#server, 'connection') as Promise<[Socket]>
-    this.client = connect({ host: '127.0.0.1', port: Number(this.proxy.address.split(':')[1]) })
-    ;[this.node] = await accepted
+    Object.assign(this, await this.another())
     for (const end of ['client', 'node'] as const) {
       this[end].setEncoding('utf8').on('data', (text: string) => {
         this.got[end] += text
@@ -42,9 +42,17 @@ class Line {
     }
   }
 
+  /** Both ends of one more connection through the proxy. */
+  async another(): Promise<{ client: Socket; node: Socket }> {
+    const accepted = once(this.#server, 'connection') as Promise<[Socket]>
+    const client = connect({ host: '127.0.0.1', port: Number(this.proxy.address.split(':')[1]) })
+    const [node] = await accepted
+    this.#sockets.push(client, node)
+    return { client, node }
+  }
+
   async close(): Promise<void> {
-    this.client.destroy()
-    this.node.destroy()
+    for (const socket of this.#sockets) socket.destroy()
     await this.proxy.close()
     this.#server.close()
   }
@@ -122,6 +130,25 @@ describe('a proxy that holds', () => {
     expect(line.got.node).toBe(sent)
   })
 
+  it('lets what is sent later on another connection overtake', async () => {
+    let asked = 0
+    line.way.in = () => {
+      asked++
+      return { isHeld: false, delayMs: 60_000 }
+    }
+    line.client.write('sent first')
+    await until(() => asked > 0)
+    line.way.in = () => FREE
+    const other = await line.another()
+    let got = ''
+    other.node.setEncoding('utf8').on('data', (text: string) => {
+      got += text
+    })
+    other.client.write('sent last')
+    await until(() => got === 'sent last')
+    expect(line.got.node).toBe('')
+  })
+
   it('stops reading from a sender whose bytes it has to hold, and loses none', async () => {
     line.way.in = () => HELD
     const size = 16 * 1024 * 1024
@@ -133,6 +160,27 @@ describe('a proxy that holds', () => {
     line.proxy.wake()
     await flushed
     await until(() => line.got.node.length === size)
+  })
+})
+
+describe('the delay of a connection', () => {
+  it('stays for a while and then changes, and another connection has another one', () => {
+    let nowMs = 0
+    const random = seeded(1)
+    const [one, other] = [new Pace(random, () => nowMs), new Pace(random, () => nowMs)]
+    const changes: number[] = []
+    const isAhead = new Set<boolean>()
+    for (let last = one.share; nowMs < 10_000; nowMs++) {
+      const { share } = one
+      expect(share >= 0 && share < 1).toBe(true)
+      if (share !== last) changes.push(nowMs)
+      last = share
+      isAhead.add(share < other.share)
+    }
+    const kept = changes.slice(1).map((at, nth) => at - changes[nth]!)
+    expect(Math.min(...kept)).toBeGreaterThanOrEqual(50)
+    expect(Math.max(...kept)).toBeLessThanOrEqual(401)
+    expect([...isAhead].sort()).toEqual([false, true])
   })
 })
 

@@ -102,7 +102,9 @@ describe('the timeline', () => {
 describe('what the command line may name', () => {
   it('an unknown name is refused with the names that there are', () => {
     expect(() => findWorkloads('register,regster')).toThrow(/no workload regster; there are: register, set/)
-    expect(() => findNemeses('kil')).toThrow(/no nemesis kil; there are: kill-one.*groups: all, kill/)
+    expect(() => findNemeses('kil')).toThrow(
+      /no nemesis kil; did you mean kill-one, .*--list names all, groups are all, kill/,
+    )
   })
 
   it('a group stands for all of its kind, each once', () => {

@@ -8,11 +8,11 @@ import { type Flaw, FlawedDb } from './flawed-db.js'
 const OK_MIN = 250
 
 /** Runs the workload on a store with that flaw, and says what it and the search found. */
-async function findings(name: string, flaw: Flaw): Promise<string[]> {
+async function findings(name: string, flaw: Flaw, seed = 5): Promise<string[]> {
   const workload = workloads.find((each) => each.name === name)!
   const history = new HistoryLog()
-  const db = new FlawedDb(flaw, seeded(5)).asHoldfast()
-  const context = { history, random: seeded(6), connection: () => db, hangUps: 0.05 }
+  const db = new FlawedDb(flaw, seeded(seed)).asHoldfast()
+  const context = { history, random: seeded(seed + 1), connection: () => db, hangUps: 0.05 }
   const running = await workload.start(context)
   while (history.tally(name).ok < OK_MIN || (running.lack?.() ?? null) !== null)
     await new Promise((resolve) => setImmediate(resolve))
@@ -47,6 +47,9 @@ describe('a workload on a flawed store notices', () => {
     ['long-read', 'tears'],
     ['long-read', 'hides'],
   ])('%s: one that %s', async (name, flaw) => {
-    expect((await findings(name, flaw)).length).toBeGreaterThan(0)
+    // A flaw shows when somebody looks before it is written over: hardly ever in none of so many short runs.
+    const found: string[] = []
+    for (let run = 0; found.length === 0 && run < 20; run++) found.push(...(await findings(name, flaw, 5 + 2 * run)))
+    expect(found).not.toEqual([])
   })
 })

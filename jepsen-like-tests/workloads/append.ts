@@ -19,7 +19,7 @@ interface Seen {
 
 class RunningAppend implements RunningWorkload {
   readonly #context: WorkloadContext
-  readonly #crew = new Crew()
+  readonly #crew: Crew
   readonly #generations = new Array<number>(LISTS).fill(0)
   /** By key, the longest that anybody saw. */
   readonly #longest = new Map<string, Seen>()
@@ -29,11 +29,8 @@ class RunningAppend implements RunningWorkload {
 
   constructor(context: WorkloadContext) {
     this.#context = context
-    const tasks = Array.from({ length: CALLERS }, (_, at) => {
-      const caller = new Caller({ ...context, db: context.connection(at) })
-      return { step: () => this.#step(caller) }
-    })
-    this.#crew.start(tasks, context.random)
+    this.#crew = new Crew(context)
+    this.#crew.hire(CALLERS, (caller) => this.#step(caller))
   }
 
   stop(): Promise<void> {

@@ -1,4 +1,4 @@
-import { Caller } from './caller.js'
+import type { Caller } from './caller.js'
 import { Crew } from './crew.js'
 import type { Finding, RunningWorkload, Workload, WorkloadContext } from './types.js'
 
@@ -11,22 +11,15 @@ const MEMBERS = ['a', 'b', 'c', 'd']
 
 class RunningBatch implements RunningWorkload {
   readonly #context: WorkloadContext
-  readonly #crew = new Crew()
+  readonly #crew: Crew
   readonly #findings: Finding[] = []
   #values = 0
 
   constructor(context: WorkloadContext) {
     this.#context = context
-    const caller = (at: number): Caller => new Caller({ ...context, db: context.connection(at) })
-    const writers = Array.from({ length: WRITERS }, (_, at) => {
-      const writer = caller(at)
-      return { step: () => writer.putAll(keysOf(this.#group()), `v${++this.#values}`) }
-    })
-    const readers = Array.from({ length: READERS }, (_, at) => {
-      const reader = caller(WRITERS + at)
-      return { step: () => this.#read(reader, this.#group()), thinkMs: READ_EVERY_MS }
-    })
-    this.#crew.start([...writers, ...readers], context.random)
+    this.#crew = new Crew(context)
+    this.#crew.hire(WRITERS, (writer) => writer.putAll(keysOf(this.#group()), `v${++this.#values}`))
+    this.#crew.hire(READERS, (reader) => this.#read(reader, this.#group()), READ_EVERY_MS)
   }
 
   stop(): Promise<void> {

@@ -15,7 +15,7 @@ interface Counter {
 
 class RunningCounter implements RunningWorkload {
   readonly #context: WorkloadContext
-  readonly #crew = new Crew()
+  readonly #crew: Crew
   readonly #counters: readonly Counter[]
 
   constructor(context: WorkloadContext) {
@@ -25,11 +25,8 @@ class RunningCounter implements RunningWorkload {
       acknowledged: 0,
       unknown: 0,
     }))
-    const tasks = Array.from({ length: CALLERS }, (_, at) => {
-      const caller = new Caller({ ...context, db: context.connection(at) })
-      return { step: () => increment(caller, this.#counters[Math.floor(context.random() * COUNTERS)]!) }
-    })
-    this.#crew.start(tasks, context.random)
+    this.#crew = new Crew(context)
+    this.#crew.hire(CALLERS, (caller) => increment(caller, this.#counters[Math.floor(context.random() * COUNTERS)]!))
   }
 
   stop(): Promise<void> {

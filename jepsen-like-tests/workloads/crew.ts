@@ -1,35 +1,42 @@
+import { Caller } from './caller.js'
+import type { WorkloadContext } from './types.js'
+
 /** A small wait between two calls of a client: what is tested is faults, not load. */
 const THINK_MS = { from: 2, to: 12 }
 
-/** What a client does again and again. */
-export interface Task {
-  readonly step: () => Promise<unknown>
-  /** It waits between the two after each. Default: 2 to 12. */
-  readonly thinkMs?: { readonly from: number; readonly to: number }
-}
-
 /** Clients that go on one step after the other until they are told to stop. */
 export class Crew {
+  readonly #context: WorkloadContext
+  readonly #loops: Promise<void>[] = []
   #isStopped = false
-  #running: Promise<unknown> = Promise.resolve()
 
-  /** `random` only paces them. */
-  start(tasks: readonly Task[], random: () => number): void {
-    const loop = async ({ step, thinkMs = THINK_MS }: Task): Promise<void> => {
-      while (!this.#isStopped) {
-        await step()
-        const waitMs = thinkMs.from + random() * (thinkMs.to - thinkMs.from)
-        await new Promise((resolve) => setTimeout(resolve, waitMs))
-      }
+  constructor(context: WorkloadContext) {
+    this.#context = context
+  }
+
+  /** So many more clients, each on its connection, that do this again and again. `thinkMs`: they wait between the two after each; default 2 to 12. */
+  hire(count: number, step: (caller: Caller) => Promise<unknown>, thinkMs = THINK_MS): void {
+    for (let left = count; left > 0; left--) {
+      const db = this.#context.connection(this.#loops.length)
+      const loop = this.#loop(new Caller({ ...this.#context, db }), step, thinkMs)
+      // Looked at in stop; a failure before that must not count as unhandled.
+      loop.catch(() => {})
+      this.#loops.push(loop)
     }
-    this.#running = Promise.all(tasks.map(loop))
-    // Looked at in stop; a failure before that must not count as unhandled.
-    this.#running.catch(() => {})
+  }
+
+  async #loop(caller: Caller, step: (caller: Caller) => Promise<unknown>, thinkMs: typeof THINK_MS): Promise<void> {
+    const { random } = this.#context
+    while (!this.#isStopped) {
+      await step(caller)
+      const waitMs = thinkMs.from + random() * (thinkMs.to - thinkMs.from)
+      await new Promise((resolve) => setTimeout(resolve, waitMs))
+    }
   }
 
   /** Resolves when nothing is under way any more; rejects with what a client failed with. */
   async stop(): Promise<void> {
     this.#isStopped = true
-    await this.#running
+    await Promise.all(this.#loops)
   }
 }

@@ -14,19 +14,18 @@ const PAGE_DEADLINE_MS = 3_000
 
 class RunningLongRead implements RunningWorkload {
   readonly #context: WorkloadContext
-  readonly #crew = new Crew()
+  readonly #crew: Crew
   readonly #findings: Finding[] = []
   #values = 0
   #finished = 0
 
   constructor(context: WorkloadContext) {
     this.#context = context
-    const writers = Array.from({ length: WRITERS }, (_, at) => {
-      const writer = new Caller({ ...context, db: context.connection(at) })
-      return { step: () => writer.putAll(pair(Math.floor(context.random() * PAIRS)), `v${++this.#values}`) }
+    this.#crew = new Crew(context)
+    this.#crew.hire(WRITERS, (writer) => {
+      return writer.putAll(pair(Math.floor(context.random() * PAIRS)), `v${++this.#values}`)
     })
-    const reader = { step: () => this.#read(), thinkMs: READ_EVERY_MS }
-    this.#crew.start([...writers, reader], context.random)
+    this.#crew.hire(1, () => this.#read(), READ_EVERY_MS)
   }
 
   stop(): Promise<void> {

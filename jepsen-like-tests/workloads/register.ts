@@ -39,16 +39,13 @@ class Slot {
 class RunningRegister implements RunningWorkload {
   readonly #context: WorkloadContext
   readonly #slots = Array.from({ length: SLOTS }, (_, at) => new Slot(at))
-  readonly #crew = new Crew()
+  readonly #crew: Crew
   #values = 0
 
   constructor(context: WorkloadContext) {
     this.#context = context
-    const tasks = Array.from({ length: CALLERS }, (_, at) => {
-      const caller = new Caller({ ...context, db: context.connection(at) })
-      return { step: () => this.#step(caller) }
-    })
-    this.#crew.start(tasks, context.random)
+    this.#crew = new Crew(context)
+    this.#crew.hire(CALLERS, (caller) => this.#step(caller))
   }
 
   stop(): Promise<void> {

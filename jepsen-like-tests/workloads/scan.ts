@@ -1,5 +1,5 @@
 import { pick } from '../random.js'
-import { Caller } from './caller.js'
+import type { Caller } from './caller.js'
 import { Crew } from './crew.js'
 import type { Finding, RunningWorkload, Workload, WorkloadContext } from './types.js'
 
@@ -13,22 +13,15 @@ const PUTS = 0.7
 
 class RunningScan implements RunningWorkload {
   readonly #context: WorkloadContext
-  readonly #crew = new Crew()
+  readonly #crew: Crew
   readonly #findings: Finding[] = []
   #values = 0
 
   constructor(context: WorkloadContext) {
     this.#context = context
-    const caller = (at: number): Caller => new Caller({ ...context, db: context.connection(at) })
-    const writers = Array.from({ length: WRITERS }, (_, at) => {
-      const writer = caller(at)
-      return { step: () => this.#write(writer) }
-    })
-    const scanners = Array.from({ length: SCANNERS }, (_, at) => {
-      const scanner = caller(WRITERS + at)
-      return { step: () => this.#scan(scanner), thinkMs: SCAN_EVERY_MS }
-    })
-    this.#crew.start([...writers, ...scanners], context.random)
+    this.#crew = new Crew(context)
+    this.#crew.hire(WRITERS, (writer) => this.#write(writer))
+    this.#crew.hire(SCANNERS, (scanner) => this.#scan(scanner), SCAN_EVERY_MS)
   }
 
   stop(): Promise<void> {

@@ -12,16 +12,13 @@ const DIGITS = '0123456789abcdef'
 
 class RunningSet implements RunningWorkload {
   readonly #context: WorkloadContext
-  readonly #crew = new Crew()
+  readonly #crew: Crew
   readonly #tried: string[] = []
 
   constructor(context: WorkloadContext) {
     this.#context = context
-    const tasks = Array.from({ length: CALLERS }, (_, at) => {
-      const caller = new Caller({ ...context, db: context.connection(at) })
-      return { step: () => this.#step(caller) }
-    })
-    this.#crew.start(tasks, context.random)
+    this.#crew = new Crew(context)
+    this.#crew.hire(CALLERS, (caller) => this.#step(caller))
   }
 
   stop(): Promise<void> {

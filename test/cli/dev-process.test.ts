@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ClusterStatus } from '../../src/client/index.js'
-import { eventually, holdfastOnce, isAlive, Spawned } from './spawned.js'
+import { eventually } from '../eventually.js'
+import { holdfastOnce, isAlive, Spawned } from './spawned.js'
 
 const STARTED = /Ctrl-C stops all nodes/
 

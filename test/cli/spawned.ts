@@ -83,8 +83,3 @@ export function isAlive(pid: number): boolean {
     return false
   }
 }
-
-/** Waits on a condition that has no event; vitest's own bound ends it. */
-export async function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 20))
-}

@@ -12,15 +12,9 @@ import {
   storedKeyOf,
 } from '../../src/client/index.js'
 import { type NodeOptions, type RunningNode, startNode } from '../../src/server/index.js'
+import { eventually } from '../eventually.js'
 
-/** Waits on a condition that has no event; vitest's own bound ends it. */
-export async function eventually<Value>(attempt: () => Promise<Value | null> | Value | null): Promise<Value> {
-  for (;;) {
-    const value = await attempt()
-    if (value !== null && value !== false) return value
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
+export { eventually }
 
 /** Below the ports that systems give to outgoing connections, so that a node that is down finds its own free when it is back. */
 const PORTS = { from: 12_000, to: 32_000, perProcess: 50 } as const
