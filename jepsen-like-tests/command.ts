@@ -83,7 +83,10 @@ export async function runCommand<const S extends Settings>(
   try {
     const violations = await main(settings, scope)
     for (const violation of violations) console.log(`VIOLATION ${violation}`)
-    await end(violations.length === 0 ? 0 : 1, violations.length === 0 ? 'OK' : `${violations.length} violations`)
+    await end(
+      violations.length === 0 ? 0 : 1,
+      violations.length === 0 ? 'no violations' : `${violations.length} violations`,
+    )
   } catch (error) {
     if (error instanceof Skip) {
       const isFailure = process.env.HOLDFAST_CI === '1'

@@ -75,11 +75,13 @@ export function summaryTable(results: readonly RunResult[]): string {
 
 /** What a person wants to know of one run. */
 export function describeResult(result: RunResult, out: string): string {
-  const { skipped, storm, undecided } = result
+  const { history, skipped, storm, undecided } = result
   const counts = Object.entries(storm.counts()).map(([name, count]) => `${name} ${count}`)
+  const errors = [...history.errors].map(([code, count]) => `${code} ${count}`)
   return [
     summaryTable([result]),
     `faults: ${counts.join(', ')}`,
+    `errors: ${errors.length === 0 ? 'none' : errors.join(', ')}`,
     ...skipped.map(({ nemesis, why }) => `skipped ${nemesis}: ${why}`),
     ...undecided.map((why) => `undecided: ${why}`),
     `history, faults, logs and timeline: ${out}`,

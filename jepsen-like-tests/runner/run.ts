@@ -14,6 +14,7 @@ import { type Bars, missing } from './bars.js'
 import { startPrepared } from './cluster.js'
 import { writeReport } from './report.js'
 import { Storm } from './storm.js'
+import { type Skipped, usableOf } from './usable.js'
 import { judge } from './verdict.js'
 
 const CONNECTIONS = 4
@@ -41,12 +42,6 @@ export interface RunOptions {
   /** Told, for a person, how far it is. Default: nobody is. */
   readonly say?: (line: string) => void
   readonly makeNetwork: (options: NetworkOptions, nemeses: readonly Nemesis[]) => Promise<Network>
-}
-
-/** A nemesis that was asked for and can't be done here. */
-export interface Skipped {
-  readonly nemesis: string
-  readonly why: string
 }
 
 export interface RunResult {
@@ -81,7 +76,6 @@ class Run {
   readonly #history = new HistoryLog()
   readonly #findings: Finding[] = []
   readonly #undecided: string[] = []
-  readonly #skipped: Skipped[] = []
 
   constructor(options: RunOptions, scope: Scope) {
     this.#options = options
@@ -96,7 +90,7 @@ class Run {
     const { makeNetwork, nodes } = this.#options
     const made = { scope: this.#scope, nodes, random: seeded(this.#options.seed + 2) }
     const network = await makeNetwork(made, this.#options.nemeses)
-    const nemeses = await this.#usable(network)
+    const { skipped, usable: nemeses } = await usableOf(this.#options.nemeses, { nodes, network })
     this.#say(`starting ${nodes} nodes: ${network.kind}`)
     const { cluster, field } = await this.#begin(network, nemeses)
     const running = await this.#startClients(cluster)
@@ -128,25 +122,11 @@ class Run {
       verdict: this.#findings.length > 0 ? 'violated' : this.#undecided.length > 0 ? 'undecided' : 'ok',
       findings: this.#findings,
       undecided: this.#undecided,
-      skipped: this.#skipped,
+      skipped,
       history: this.#history,
       storm,
       seconds: (performance.now() - beginMs) / 1_000,
     }
-  }
-
-  async #usable(network: Network): Promise<Nemesis[]> {
-    const usable: Nemesis[] = []
-    for (const nemesis of this.#options.nemeses) {
-      const { disk, nodesMin = 3 } = nemesis
-      const other = usable.find((each) => disk !== undefined && each.disk !== undefined && each.disk !== disk)
-      let why = this.#options.nodes < nodesMin ? `it needs ${nodesMin} nodes` : null
-      if (other !== undefined) why = `it needs other disks than ${other.name}`
-      why ??= await nemesis.whyNot(network)
-      if (why === null) usable.push(nemesis)
-      else this.#skipped.push({ nemesis: nemesis.name, why })
-    }
-    return usable
   }
 
   async #begin(

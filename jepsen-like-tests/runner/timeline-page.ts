@@ -15,7 +15,8 @@ const LANE = 14, TOP = 20
 const canvas = document.getElementById('canvas'), pen = canvas.getContext('2d')
 const details = document.getElementById('details'), filter = document.getElementById('filter')
 const end = Math.max(1, ...data.faults.map((fault) => fault[2]), data.rows.reduce((last, row) => Math.max(last, row[END]), 0))
-let view = { from: 0, to: end }, lanes = 0, faultLanes = 0, rows = []
+const begin = Math.min(end - 1, ...data.faults.map((fault) => fault[1]), data.rows.reduce((first, row) => Math.min(first, row[START]), end))
+let view = { from: begin, to: end }, lanes = 0, faultLanes = 0, rows = []
 
 /** Calls that overlap lie in different lanes. */
 function layOut(items, start, stop) {
@@ -87,7 +88,7 @@ function under(event) {
 canvas.addEventListener('wheel', (event) => {
   event.preventDefault()
   const middle = timeAt(event.offsetX), factor = event.deltaY > 0 ? 1.3 : 1 / 1.3
-  view = { from: Math.max(0, middle - (middle - view.from) * factor), to: Math.min(end, middle + (view.to - middle) * factor) }
+  view = { from: Math.max(begin, middle - (middle - view.from) * factor), to: Math.min(end, middle + (view.to - middle) * factor) }
   draw()
 })
 canvas.addEventListener('mousemove', (event) => {
@@ -96,6 +97,10 @@ canvas.addEventListener('mousemove', (event) => {
     view = { from: view.from - shift, to: view.to - shift }
     draw()
   } else details.textContent = under(event)
+})
+canvas.addEventListener('dblclick', () => {
+  view = { from: begin, to: end }
+  draw()
 })
 filter.addEventListener('input', choose)
 window.addEventListener('resize', choose)

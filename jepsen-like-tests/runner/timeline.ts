@@ -36,7 +36,7 @@ export function timelineHtml({ title, operations, faults, findings }: Timeline):
 <style>${STYLE}</style>
 <h1>${escaped(title)}</h1>
 <div id="findings"></div>
-<p><input id="filter" placeholder="only keys that contain …"> wheel: zoom, drag: move, point: details <span id="left"></span></p>
+<p><input id="filter" placeholder="only keys that contain …"> wheel: zoom, drag: move, double click: all of it, point: details <span id="left"></span></p>
 <div id="details"></div>
 <canvas id="canvas"></canvas>
 <script>const data = ${JSON.stringify(data).replaceAll('<', '\\u003c')}
