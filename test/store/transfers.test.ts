@@ -99,6 +99,20 @@ describe('the lead of a range, handed on by request', () => {
     expect(replica.leads).toBe(true)
   })
 
+  it.each([0, 1, 2, 3, 4])(
+    'leaves the other one a whole election timeout, %i ticks into an interval',
+    async (ticks) => {
+      const { bench, client } = await leading()
+      await bench.runFor(ticks * limits.tickMs)
+      const request = transfer(2)
+      bench.submit(client, request)
+      await bench.runFor(ELECTION_MS - limits.tickMs)
+      expect(client.said(request)).toBe('nothing')
+      await bench.runWhile(() => client.said(request) === 'nothing')
+      expect(client.said(request)).toBe('DEADLINE')
+    },
+  )
+
   it('cannot go to two at once: the second is refused as retryable, a repeat of the first waits with it', async () => {
     const scene = await leading()
     const { bench, client } = scene
