@@ -46,6 +46,7 @@ export class Core {
   #patience: number
   /** Before this tick it votes for nobody whom the leader did not ask to campaign: that leader may hold a lease. */
   #boundUntilTick: number
+  readonly #vouched: boolean
   fitness = { mayCampaign: true, needsSnapshot: false }
   /** Until this tick it votes only for `to`. */
   readonly #yielding: { readonly to: ReplicaId | null; readonly untilTick: number } | null
@@ -68,6 +69,7 @@ export class Core {
     this.#vote = initial.hardState.vote
     this.#applied = initial.applied
     this.#allPersisted = NO_INDEX
+    this.#vouched = initial.vouched ?? false
     // The stored commit is a hint: it may be older than what was applied, or name entries that a cut tail has lost.
     this.#commit = Math.max(initial.applied, Math.min(initial.hardState.commit, initial.lastIndex)) as LogIndex
     this.writes = new Writes(initial, this.#commit)
@@ -121,9 +123,14 @@ export class Core {
     return this.configurations.current
   }
 
-  /** It was made before its snapshot came: it knows nobody, takes no appends, and votes for nobody. */
+  /** It was made before its snapshot came: it knows nobody, and takes no appends. */
   get isEmpty(): boolean {
     return this.configuration.voters.length === 0
+  }
+
+  /** It votes for nobody: an empty one may have had a vote under this id, unless its node knows better. */
+  get isMute(): boolean {
+    return this.isEmpty && !this.#vouched
   }
 
   get needsSnapshot(): boolean {

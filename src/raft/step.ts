@@ -18,13 +18,10 @@ export function step(core: Core, message: Message): void {
   else dispatch(core, message)
 }
 
-/**
- * Who hears from a leader takes no part in deposing it, and does not even learn the term (thesis 4.2.3, 9.6). One without a
- * state never votes: it may have had one under this id.
- */
+/** Who hears from a leader takes no part in deposing it, and does not even learn the term (thesis 4.2.3, 9.6). */
 function isDeaf(core: Core, message: Message): boolean {
   if (message.type !== 'preVote' && message.type !== 'vote') return false
-  if (core.isEmpty) return true
+  if (core.isMute) return true
   if (message.type === 'vote' && message.transfer) return false
   return message.term >= core.term && core.isBound
 }

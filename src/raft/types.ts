@@ -151,8 +151,13 @@ export interface RaftConfig {
 /** What a replica knows when it is made: from disk, or from the split or birth that made it. */
 export interface InitialState {
   readonly hardState: HardState
-  /** As of `applied`. Without voters: the replica has no state yet, waits for a snapshot, and never votes. */
+  /** As of `applied`. Without voters: the replica has no state yet, and waits for a snapshot. It votes only if it is `vouched` for. */
   readonly configuration: Configuration
+  /**
+   * Default false. Nothing was ever promised under its id but what stands in `hardState`, says the log of its node: it votes before
+   * it has a state.
+   */
+  readonly vouched?: boolean
   /** Entries of kind 'configuration' above `applied`, ascending. They are read through the LogReader: the last is in force. */
   readonly configurationEntries: readonly LogIndex[]
   /** The log starts behind this place; (0, 0) when nothing was truncated. */

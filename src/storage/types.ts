@@ -1,5 +1,5 @@
 import type { Span } from '../base/descriptor.js'
-import type { Key, LogIndex, RangeId, ReplicaId, StorageId, Term, Version } from '../base/ids.js'
+import type { Generation, Key, LogIndex, RangeId, ReplicaId, StorageId, Term, Version } from '../base/ids.js'
 import type { Row } from '../kv/requests.js'
 import type { Bookkeeping, JournalRecord, StateRecord, Stored } from '../kv/types.js'
 import type { Entry, HardState, LogReader } from '../raft/types.js'
@@ -111,6 +111,12 @@ export interface OpenedStateDb {
 
 // ---- our log ----
 
+/** Keys, and the generation under which a replica held them. */
+export interface Vacated {
+  readonly span: Span
+  readonly generation: Generation
+}
+
 /** The state of a range as of D, the index up to which its state is durable in the state store. Replay starts behind it. */
 export interface Checkpoint {
   readonly replica: ReplicaId
@@ -123,6 +129,8 @@ export interface Checkpoint {
    * snapshot was installed), it holds nothing behind it either.
    */
   readonly truncated: { readonly index: LogIndex; readonly term: Term }
+  /** What the replica held, as a member of its range, when a snapshot first took it past a split. Absent: none has. */
+  readonly vacated?: Vacated
 }
 
 /** What the log knows of the node itself. The latest one wins. */

@@ -3,7 +3,7 @@ import type { LogIndex, Term } from '../base/ids.js'
 import { NO_INDEX } from '../base/ids.js'
 import type { Bookkeeping } from '../kv/types.js'
 import type { Entry } from '../raft/types.js'
-import type { Checkpoint } from '../storage/types.js'
+import type { Checkpoint, Vacated } from '../storage/types.js'
 import { LogKept } from './log-kept.js'
 
 interface Place {
@@ -17,14 +17,22 @@ export class Checkpoints {
   /** Applied index of the newest checkpoint; null: none is there yet. */
   #at: LogIndex | null
   #durable: Bookkeeping | null
+  #vacated: Vacated | null
   /** The log may be cut up to here, whoever else may need it. */
   #cutTo: LogIndex = NO_INDEX
   readonly #kept: LogKept
 
-  constructor(start: { truncated: Place; at: LogIndex | null; bookkeeping: Bookkeeping; logBytes: number }) {
+  constructor(start: {
+    truncated: Place
+    at: LogIndex | null
+    bookkeeping: Bookkeeping
+    vacated: Vacated | null
+    logBytes: number
+  }) {
     this.#truncated = start.truncated
     this.#at = start.at
     this.#durable = start.at === null ? null : start.bookkeeping
+    this.#vacated = start.vacated
     this.#kept = new LogKept(start.truncated.index, start.logBytes)
   }
 
@@ -88,10 +96,16 @@ export class Checkpoints {
     this.#kept.truncated(truncated.index)
   }
 
-  /** Another state was installed; no checkpoint of it is durable yet. */
-  restart(truncated: Place): void {
+  /** What was held before the first snapshot that passed over a split. All that later ones pass over lies within it. */
+  get vacated(): Vacated | null {
+    return this.#vacated
+  }
+
+  /** Another state was installed, and what that `vacated`; no checkpoint of it is durable yet. */
+  restart(truncated: Place, vacated: Vacated | null): void {
     this.#truncated = truncated
     this.#at = null
     this.#durable = null
+    this.#vacated ??= vacated
   }
 }

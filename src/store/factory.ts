@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.js'
-import type { Descriptor, NodeInfo, ReplicaDescriptor } from '../base/descriptor.js'
+import type { Descriptor, NodeInfo, ReplicaDescriptor, Span } from '../base/descriptor.js'
 import type { BootId, Generation, Key, LogIndex, RangeId, ReplicaId, Term, Version } from '../base/ids.js'
 import { NO_INDEX, NO_TERM, NO_VERSION } from '../base/ids.js'
 import { limits } from '../base/limits.js'
@@ -9,7 +9,7 @@ import type { SessionTable } from '../kv/sessions.js'
 import type { Bookkeeping, Command, SplitEffect } from '../kv/types.js'
 import { Raft } from '../raft/raft.js'
 import type { HardState, InitialState, LogReader, RaftConfig } from '../raft/types.js'
-import type { Checkpoint, NodeLog, RecoveredRange } from '../storage/types.js'
+import type { Checkpoint, NodeLog, RecoveredRange, Vacated } from '../storage/types.js'
 import { AddressBook } from './address-book.js'
 import { configurationOf } from './configuration.js'
 import { Replica } from './replica.js'
@@ -57,7 +57,10 @@ export class ReplicaFactory {
     this.#parts = parts
   }
 
-  /** From its checkpoint and the log behind it. The sessions are restored afterwards, before anything is applied. */
+  /**
+   * From its checkpoint and the log behind it. All that it ever promised stands there, so that it votes without a state, too. The
+   * sessions are restored afterwards, before anything is applied.
+   */
   recovered(range: RangeId, found: Omit<RecoveredRange, 'checkpoint'>, checkpoint: Checkpoint): Replica {
     return this.#make({
       range,
@@ -69,34 +72,19 @@ export class ReplicaFactory {
       applied: checkpoint.applied,
       truncated: checkpoint.truncated,
       checkpointed: checkpoint.applied.index,
+      vacated: checkpoint.vacated,
       start: { kind: 'follow' },
+      vouched: true,
     })
   }
 
   /** Without state, span or configuration, until a snapshot brings them. */
   empty(range: RangeId, id: ReplicaId): Replica {
-    const nowhere = { start: '' as Key, end: '' as Key }
-    const bookkeeping: Bookkeeping = {
-      descriptor: {
-        range,
-        span: nowhere,
-        generation: 0 as Generation,
-        epoch: 0,
-        replicas: [],
-        nextReplica: 0 as ReplicaId,
-      },
-      clock: NO_VERSION,
-      sessionFloor: NO_VERSION,
-      collectionFloor: NO_VERSION,
-      rangeVersion: 1,
-      lineage: [],
-      digest: 0,
-    }
     return this.#make({
       range,
       id,
       found: { ...FRESH },
-      bookkeeping,
+      bookkeeping: unknownRange(range),
       sessions: null,
       storages: [],
       applied: NOTHING,
@@ -157,7 +145,9 @@ export class ReplicaFactory {
     applied: { index: LogIndex; term: Term }
     truncated: Checkpoint['truncated']
     checkpointed: LogIndex | null
+    vacated?: Vacated | undefined
     start: InitialState['start']
+    vouched?: boolean
   }): Replica {
     const { host, boot, random, log, bounds } = this.#parts
     const { range, id, found, bookkeeping } = parts
@@ -194,6 +184,7 @@ export class ReplicaFactory {
         applied: parts.applied.index,
         tick: host.tick(),
         start: parts.start,
+        vouched: parts.vouched ?? false,
       },
       reader,
       {
@@ -209,6 +200,28 @@ export class ReplicaFactory {
     const logBytes = (found.lastIndex - parts.truncated.index) * BYTES_PER_ENTRY
     replica = new Replica(host, { ...parts, raft, book, logBytes })
     return replica
+  }
+}
+
+const NOWHERE: Span = { start: '' as Key, end: '' as Key }
+
+/** What is known of a range whose state is still to come. `span`: where it lies, or did a moment ago. */
+export function unknownRange(range: RangeId, span = NOWHERE): Bookkeeping {
+  return {
+    descriptor: {
+      range,
+      span,
+      generation: 0 as Generation,
+      epoch: 0,
+      replicas: [],
+      nextReplica: 0 as ReplicaId,
+    },
+    clock: NO_VERSION,
+    sessionFloor: NO_VERSION,
+    collectionFloor: NO_VERSION,
+    rangeVersion: 1,
+    lineage: [],
+    digest: 0,
   }
 }
 

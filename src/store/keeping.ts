@@ -6,6 +6,7 @@ import { Drain } from './drain.js'
 import type { ReplicaFactory } from './factory.js'
 import { Lifecycle } from './lifecycle.js'
 import type { LogWriter } from './log-writer.js'
+import { Missed } from './membership/missed.js'
 import { Placement } from './membership/placement.js'
 import { Replacement } from './membership/replacement.js'
 import type { MetaIndex } from './meta-index.js'
@@ -86,11 +87,14 @@ export class Keeping {
       onStateGone: (replica) => this.#stateGone(replica),
     })
     const { lifecycle } = this
+    const lowestAllowed = (range: RangeId) => lifecycle.lowestAllowed(range)
     this.placement = new Placement({
       replicas,
       random,
-      lowestAllowed: (range) => lifecycle.lowestAllowed(range),
+      lowestAllowed,
+      missed: new Missed({ replicas, log, lowestAllowed }),
       create: (range, replica) => lifecycle.create(range, replica),
+      createMissed: (of, replica) => lifecycle.createMissed(of, replica),
       discard: (replica) => lifecycle.remove(replica),
       send,
     })

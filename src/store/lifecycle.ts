@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.js'
+import type { Descriptor } from '../base/descriptor.js'
 import type { RangeId, ReplicaId, StorageId } from '../base/ids.js'
 import { META_RANGE } from '../base/ids.js'
 import type { Logger } from '../base/ports.js'
@@ -8,7 +9,7 @@ import type { SplitEffect } from '../kv/types.js'
 import type { Ready } from '../raft/types.js'
 import type { Checkpoint, NodeLog, StateDamage, StateStore } from '../storage/types.js'
 import { configurationOf } from './configuration.js'
-import type { ReplicaFactory } from './factory.js'
+import { FRESH, NOTHING, type ReplicaFactory, unknownRange } from './factory.js'
 import { readIndex } from './index-rows.js'
 import type { LogWriter } from './log-writer.js'
 import { logLostState } from './lost-state.js'
@@ -43,6 +44,8 @@ interface Staged {
   readonly indexRows: readonly Row[]
   done(installed: boolean): void
 }
+
+const STATELESS = { applied: NOTHING, storages: [], truncated: NOTHING }
 
 interface Switch {
   readonly checkpoint: Checkpoint
@@ -99,6 +102,26 @@ export class Lifecycle {
       this.#parts.replicas.set(range, replica)
       this.#parts.logger.log('info', 'replica placed', { range, replica: id })
       this.#parts.touch(replica)
+    })
+  }
+
+  /**
+   * Makes the voter that a split would have made here, had it been applied (see Missed): without a state, but with a checkpoint that says
+   * so. With that our log knows of the range before anything is promised, and the next start brings the replica up with what it
+   * promised since. Without it, a vote would be found that nobody speaks for, and the id be as dead as after the loss of a disk
+   * (test: 'goes on where it was, with its vote, after a crash before its snapshot came').
+   */
+  createMissed({ range, span }: Descriptor, id: ReplicaId): void {
+    const { replicas, factory, writer, logger, touch } = this.#parts
+    assert(!replicas.has(range) && this.lowestAllowed(range) === 0, 'a range that lived here is begun anew', range, id)
+    this.#lowest.set(range, id)
+    const checkpoint = { ...STATELESS, replica: id, bookkeeping: unknownRange(range, span) }
+    writer.checkpoints([{ range, checkpoint }], () => {
+      if (replicas.has(range) || this.lowestAllowed(range) !== id) return
+      const replica = factory.recovered(range, FRESH, checkpoint)
+      replicas.set(range, replica)
+      logger.log('info', 'replica placed whose split was missed', { range, replica: id })
+      touch(replica)
     })
   }
 

@@ -92,7 +92,8 @@ function restoreAll(
   for (const [range, { recovered, checkpoint }] of found) {
     const replica = parts.factory.recovered(range, recovered, checkpoint)
     replicas.push(replica)
-    if (!replica.hasState) logLostState(parts.logger, replica, whatWasLost(parts.stateVerdict))
+    const wasPlaced = replica.descriptor.replicas.length > 0
+    if (!replica.hasState && wasPlaced) logLostState(parts.logger, replica, whatWasLost(parts.stateVerdict))
     restore(parts, replica, (whole) => {
       if (!whole) broken.push(replica)
       if (--open === 0) done({ replicas, broken })

@@ -5,7 +5,7 @@ import type { SessionTable } from '../kv/sessions.js'
 import type { AppliedEntry, Bookkeeping, Command, SplitEffect, StateRecord } from '../kv/types.js'
 import type { Raft } from '../raft/raft.js'
 import type { Message } from '../raft/types.js'
-import type { Checkpoint, StateChunk, StateStore } from '../storage/types.js'
+import type { Checkpoint, StateChunk, StateStore, Vacated } from '../storage/types.js'
 import type { AddressBook } from './address-book.js'
 import type { Replica } from './replica.js'
 
@@ -58,6 +58,8 @@ export interface ReplicaParts {
   readonly truncated: Checkpoint['truncated']
   /** Applied index of the newest checkpoint in our log; null: none is there yet. */
   readonly checkpointed: LogIndex | null
+  /** Of that checkpoint. */
+  readonly vacated?: Vacated | undefined
   /** About how much log it has above `truncated`. */
   readonly logBytes: number
 }

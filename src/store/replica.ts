@@ -9,13 +9,14 @@ import type { Raft } from '../raft/raft.js'
 import type { Entry, Message, Ready } from '../raft/types.js'
 import type { Written } from '../raft/writes.js'
 import { overlaps } from '../range/span.js'
-import type { Checkpoint } from '../storage/types.js'
+import type { Checkpoint, Vacated } from '../storage/types.js'
 import type { AddressBook } from './address-book.js'
 import { AppliedState } from './applied-state.js'
 import { Checkpoints } from './checkpoints.js'
 import type { Due } from './due-ticks.js'
 import { Lease } from './lease.js'
 import type { Persisting } from './log-writer.js'
+import { vacatedBy } from './membership/missed.js'
 import { Proposals } from './proposals.js'
 import { Proposer } from './proposer.js'
 import { Reads } from './reads.js'
@@ -52,8 +53,8 @@ export class Replica implements Persisting, Due {
     this.book = parts.book
     this.#state = new AppliedState(host, parts, () => host.touch(this))
     this.#proposer = new Proposer({ host, raft: this.raft, state: this.#state, proposals: this.proposals })
-    const { truncated, checkpointed: at, bookkeeping, logBytes } = parts
-    this.#checkpoints = new Checkpoints({ truncated, at, bookkeeping, logBytes })
+    const { truncated, checkpointed: at, bookkeeping, vacated = null, logBytes } = parts
+    this.#checkpoints = new Checkpoints({ truncated, at, bookkeeping, vacated, logBytes })
     this.#toldTick = host.tick()
     this.#tellFitness()
   }
@@ -82,6 +83,11 @@ export class Replica implements Persisting, Due {
 
   get lineage(): readonly LineagePiece[] {
     return this.machine.bookkeeping.lineage
+  }
+
+  /** Of the keys that it held once, children may have been cut off here unseen. */
+  get vacated(): Vacated | null {
+    return this.#checkpoints.vacated
   }
 
   overlaps(span: Descriptor['span']): boolean {
@@ -263,8 +269,9 @@ export class Replica implements Persisting, Due {
 
   /** Takes over a staged state. The core has been moved to it; the switch goes into our log with the core's next Ready. */
   install(staged: StagedState): void {
+    const before = this.descriptor
     this.#state.install(staged)
-    this.#checkpoints.restart(staged.applied)
+    this.#checkpoints.restart(staged.applied, vacatedBy(this.id, { before, after: this.descriptor }))
     this.#proposer.raiseTo(this.clock)
     this.book.applied()
     this.#tellFitness()
@@ -306,7 +313,8 @@ export class Replica implements Persisting, Due {
   checkpoint(truncateTo: LogIndex = this.truncated): Checkpoint {
     const { applied, storages } = this.#state
     const truncated = this.#checkpoints.truncation(truncateTo, applied, (index) => this.raft.termAt(index))
-    return { replica: this.id, applied, bookkeeping: this.machine.bookkeeping, storages, truncated }
+    const checkpoint = { replica: this.id, applied, bookkeeping: this.machine.bookkeeping, storages, truncated }
+    return this.vacated === null ? checkpoint : { ...checkpoint, vacated: this.vacated }
   }
 
   /** Where its log might begin; the rest of what decides lies with the node. */

@@ -370,12 +370,7 @@ export class SimCluster {
 
   /** What keeps a replica of some range from being a voter, there, and holding all that it ever promised. Null: nothing. */
   get lack(): string | null {
-    return this.lackBeside(new Set())
-  }
-
-  /** The same of all nodes but these. */
-  lackBeside(except: ReadonlySet<number>): string | null {
-    return lackOf(this.#nodes, except)
+    return lackOf(this.#nodes)
   }
 
   /** Checks what holds at any moment and needs all nodes at once. */

@@ -18,15 +18,11 @@ function isNewer(a: Descriptor, b: Descriptor): boolean {
   return a.generation > b.generation || (a.generation === b.generation && a.epoch > b.epoch)
 }
 
-/**
- * What keeps a replica of some range from being a voter, there, and holding all that it ever promised. Null: nothing. Nodes of
- * `except` are not looked at.
- */
-export function lackOf(nodes: readonly SimNode[], except: ReadonlySet<number> = new Set()): string | null {
-  for (const { id, place, lack } of nodes) if (lack !== null && !except.has(id)) return `${place} ${lack}`
+/** What keeps a replica of some range from being a voter, there, and holding all that it ever promised. Null: nothing. */
+export function lackOf(nodes: readonly SimNode[]): string | null {
+  for (const { place, lack } of nodes) if (lack !== null) return `${place} ${lack}`
   for (const [range, { replicas }] of descriptorsOf(nodes)) {
     for (const { replica, node, role } of replicas) {
-      if (except.has(node)) continue
       const here = nodes[node - 1]!.store!.replica(range)?.id
       if (role !== 'voter') return `replica ${replica} of range ${range} on node ${node} is ${role}`
       if (here !== replica) return `node ${node} has replica ${here} of range ${range} and not ${replica}`

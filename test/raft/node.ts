@@ -57,6 +57,8 @@ export class Node {
   applied: readonly Entry[] = []
   /** Its state store is gone or damaged, its log is whole. */
   isStateLost = false
+  /** Its log has been kept since before its id was given. */
+  isVouched = false
   /** null: crashed. */
   raft: Raft | null = null
   boot = 0
@@ -83,7 +85,7 @@ export class Node {
     this.boot += 1
     let isGrowing = grown
     const identity = { range: RANGE, replica: this.id, boot: (this.id * 1000 + this.boot) as BootId }
-    const initial = { ...this.disk.initial(), start }
+    const initial = { ...this.disk.initial(), start, vouched: this.isVouched }
     this.raft = new Raft({ ...testConfig, ...this.#config, ...identity }, initial, this.disk, {
       random: { next: () => (isGrowing ? 0.999 : this.#random.next()) },
       nextTimestamp: (above: Version) => (above + 1) as Version,

@@ -22,6 +22,8 @@ export interface ReplicaOptions {
   readonly applied?: number
   readonly config?: Partial<RaftConfig>
   readonly start?: InitialState['start']
+  /** Its log has been kept since before its id was given. */
+  readonly vouched?: boolean
   /** It was started just now: for one election timeout it votes for nobody. */
   readonly fresh?: boolean
 }
@@ -44,6 +46,7 @@ export function entries(first: number, terms: readonly number[]): readonly Entry
 export class Replica extends Node {
   constructor(options: ReplicaOptions) {
     super(1, options.configuration.voters.length === 0 ? null : options.configuration, seededRandom(11), options.config)
+    this.isVouched = options.vouched ?? false
     const log = entries(1, options.log ?? [])
     const vote = options.vote === undefined ? null : replica(options.vote)
     const hardState = { term: term(options.term ?? log.at(-1)?.term ?? 0), vote, commit: index(options.commit ?? 0) }

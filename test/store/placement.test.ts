@@ -28,16 +28,20 @@ function replicaOf(of: number, parts: { id: number; hasState: boolean; from?: st
   return fake as unknown as Replica
 }
 
-function node(lowest = 0) {
+/** `missed`: the range was born while this node was not looking. */
+function node(lowest = 0, missed = false) {
   const replicas = new Map<RangeId, Replica>()
   const sent: PeerMessage[] = []
   const created: number[] = []
+  const voters: number[] = []
   const discarded: Replica[] = []
   const placement = new Placement({
     replicas,
     random: new SeededRandom(1),
     lowestAllowed: () => id(lowest),
     create: (_, replica) => created.push(replica),
+    createMissed: (_, replica) => voters.push(replica),
+    missed: { mayBe: () => missed, has: ({ span }) => missed && span === descriptor.span },
     discard: (replica) => discarded.push(replica),
     send: (_, message) => sent.push(message),
   })
@@ -46,7 +50,7 @@ function node(lowest = 0) {
   const place = (replica: number, nonce: number | null, by = descriptor) =>
     placement.place(leader, { type: 'place', replica: id(replica), descriptor: by, nonce })
   const nonce = () => sent.flatMap((message) => (message.type === 'vacant' ? [message.nonce] : [])).at(-1)!
-  return { replicas, sent, created, discarded, append, place, nonce }
+  return { replicas, sent, created, voters, discarded, append, place, nonce }
 }
 
 describe('a node that is asked for a replica it has not got', () => {
@@ -103,11 +107,13 @@ describe('a node that is asked for a replica it has not got', () => {
     expect(discarded).toEqual([replicas.get(range)])
   })
 
-  it('is silent while another range lies there: a split ahead of it may make the replica', () => {
+  it('is silent while another range lies there, with its state or without: a split ahead of it may make the replica', () => {
     const { place, replicas, sent } = node()
-    replicas.set(7 as RangeId, replicaOf(7, { id: 1, hasState: true, from: 'l', to: 'z' }))
-    place(4, null)
-    expect(sent).toEqual([])
+    for (const hasState of [true, false]) {
+      replicas.set(7 as RangeId, replicaOf(7, { id: 1, hasState, from: 'l', to: 'z' }))
+      place(4, null)
+      expect(sent).toEqual([])
+    }
     replicas.set(7 as RangeId, replicaOf(7, { id: 1, hasState: true, from: 'm', to: 'z' }))
     place(4, null)
     expect(sent).toHaveLength(1)
@@ -123,5 +129,31 @@ describe('a node that is asked for a replica it has not got', () => {
     append(5)
     expect(discarded).toHaveLength(1)
     expect(sent).toEqual([{ type: 'absent', range, replica: 5 }])
+  })
+})
+
+describe('a node that missed the birth of the range it is asked for', () => {
+  it('says that it lacks a replica to who asks for votes, too: without it there may be too few to elect a leader', () => {
+    const { append, sent } = node(0, true)
+    append(1, 'preVote')
+    append(1, 'vote')
+    expect(sent).toEqual(new Array(2).fill({ type: 'absent', range, replica: 1 }))
+  })
+
+  it('makes the voter at the first word, once, and never says that it would take another', () => {
+    const { place, sent, created, voters } = node(0, true)
+    place(1, null)
+    place(1, null)
+    expect([voters, created, sent]).toEqual([[1], [], []])
+  })
+
+  it('waits while the parent lies there still, and asks for proof where it can not show that nothing of the range lived here', () => {
+    const { place, replicas, sent, voters } = node(0, true)
+    replicas.set(7 as RangeId, replicaOf(7, { id: 1, hasState: true }))
+    place(1, null)
+    expect([voters, sent]).toEqual([[], []])
+    replicas.clear()
+    place(1, null, { ...descriptor, span: { start: k('x'), end: null } })
+    expect([voters, sent]).toEqual([[], [expect.objectContaining({ type: 'vacant' })]])
   })
 })

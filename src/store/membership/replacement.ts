@@ -43,23 +43,24 @@ export class Replacement {
     return false
   }
 
+  /** Who does not lead gives no ids. But if the node missed the birth of the range, it may make this very one. */
   absent(from: NodeId, { range, replica: id }: AbsentMessage): void {
-    const replica = this.#leading(range, id, from)
+    const replica = this.#naming(range, id, from)
     if (replica === null) return
-    const nonce = this.#ledOf(replica).vacancies.nonceFor(id)
+    const nonce = replica.leads ? this.#ledOf(replica).vacancies.nonceFor(id) : null
     this.#parts.send(from, { type: 'place', replica: id, descriptor: replica.descriptor, nonce })
   }
 
   vacant(from: NodeId, { range, replica: id, nonce }: VacantMessage): void {
-    const replica = this.#leading(range, id, from)
-    if (replica === null) return
+    const replica = this.#naming(range, id, from)
+    if (replica?.leads !== true) return
     this.#ledOf(replica).vacancies.heard(id, { node: from, nonce, nowMs: this.#parts.monotonicMs() })
   }
 
-  /** The range's replica here if it leads and has applied that `id` is on `node`. */
-  #leading(range: RangeId, id: ReplicaId, node: NodeId): Replica | null {
+  /** The range's replica here if it has applied that `id` is on `node`. */
+  #naming(range: RangeId, id: ReplicaId, node: NodeId): Replica | null {
     const replica = this.#parts.replicas.get(range)
-    if (replica?.leads !== true) return null
+    if (replica === undefined) return null
     const named = replica.descriptor.replicas.some((each) => each.replica === id && each.node === node)
     return named ? replica : null
   }

@@ -113,7 +113,7 @@ export class DiskFaults {
     const { cluster } = this.#tools
     const id = this.#toHarm(target)
     if (!cluster.node(id).isUp || this.#old.has(id) || this.#swapped.size > 0) return null
-    if (cluster.nowMs < (this.#notBeforeMs.get(id) ?? 0) || !this.#mayForget(id)) return null
+    if (cluster.nowMs < (this.#notBeforeMs.get(id) ?? 0)) return null
     const undo = this.#harmDisk(harm, id)
     cluster.trace.event(cluster.nowMs, 'plan', harm, id, undo !== null)
     if (undo === null) return null
@@ -127,11 +127,6 @@ export class DiskFaults {
     const { nodes } = this.#tools.cluster
     if (this.#harmed.size >= (nodes.length - 1) >> 1) return this.#tools.random.pick([...this.#harmed])
     return nodes.find((node) => node.isUp && !node.serves)?.id ?? this.#one(target)
-  }
-
-  /** A replica may also be missing where nothing was harmed: a snapshot that passes over a split leaves its child to be placed. */
-  #mayForget(id: number): boolean {
-    return this.#tools.cluster.lackBeside(new Set([...this.#harmed, id])) === null
   }
 
   /** Two looks: a node whose harm nobody has noticed yet has not been replaced either. */

@@ -305,6 +305,23 @@ test('4.2.1: a replica without a state takes no appends, asks for a snapshot, an
   expect([raft.up.role, raft.up.term]).toEqual(['follower', 1])
 })
 
+test('4.2.1: one whose log vouches for its id votes without a state, once a term, and acknowledges nothing before it has one', () => {
+  const raft = new Replica({ configuration: nobody, vouched: true })
+  const place = { lastIndex: index(9), lastTerm: term(8) }
+  raft.hear({ type: 'preVote', from: 3, term: term(9), ...place })
+  raft.hear({ type: 'vote', from: 3, term: term(9), ...place, transfer: false })
+  raft.hear({ type: 'vote', from: 2, term: term(9), ...place, transfer: false })
+  expect(raft.said()).toMatchObject([
+    { type: 'preVoteReply', to: 3, granted: true },
+    { type: 'voteReply', to: 3, granted: true },
+    { type: 'voteReply', to: 2, granted: false },
+  ])
+  raft.hear(append([0, 0], 9, entries(1, [9])))
+  expect(raft.said()).toMatchObject([{ type: 'appendRejected', needsSnapshot: true }])
+  for (let n = 0; n < 100; n += 1) raft.tick(1)
+  expect([raft.up.role, raft.up.term]).toEqual(['follower', 9])
+})
+
 test('4.2.1: what a replica without a state refused before it had its snapshot asks for no second one', () => {
   const raft = leaderOfTruncated()
   raft.accepted(2, 6)

@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest'
+import type { RangeId } from '../../src/base/ids.js'
+import { SimCluster } from '../../src/testing/cluster.js'
+
+const DATA = 2
+
+/** A cluster whose ranges are led by others than node 3, and which keeps little log for who is away. */
+async function started(seed: string): Promise<SimCluster> {
+  const cluster = new SimCluster({ syncMsMax: 2, seed, keptBytesMax: 40_000 })
+  await cluster.start()
+  return cluster
+}
+
+/** Writes `count` values under a prefix; returns what was acknowledged. */
+async function fill(cluster: SimCluster, prefix: string, count: number): Promise<Map<string, string>> {
+  const db = cluster.client()
+  const written = new Map<string, string>()
+  const filler = 'x'.repeat(500)
+  await cluster.run(async () => {
+    for (let at = 0; at < count; at++) {
+      const [key, value] = [`${prefix}${at}`, `${at}/${filler}`]
+      await db.put(key, value)
+      written.set(key, value)
+    }
+  })
+  return written
+}
+
+async function expectAll(cluster: SimCluster, written: ReadonlyMap<string, string>): Promise<void> {
+  const db = cluster.client()
+  const keys = [...written.keys()]
+  for (let from = 0; from < keys.length; from += 100) {
+    const some = keys.slice(from, from + 100)
+    expect(await cluster.run(() => db.getMany(some))).toEqual(some.map((key) => written.get(key)))
+  }
+}
+
+/** What the leader of a range has applied, or nothing. */
+function replicasOf(cluster: SimCluster, range: number): string[] {
+  const leader = cluster.leaderOf(range)
+  const replicas = leader === null ? [] : cluster.node(leader).store!.replica(range as RangeId)!.descriptor.replicas
+  return replicas.map(({ replica, node, role }) => `${replica}@${node} ${role}`)
+}
+
+/**
+ * One node is down; meanwhile the range is split at each of the keys, the last first, and so much is written to all pieces that the
+ * log of the splits is let go of.
+ */
+async function missing(cluster: SimCluster, at: readonly string[]) {
+  await fill(cluster, 'a', 20)
+  const away = [3, 2, 1].find((id) => id !== cluster.leaderOf(DATA) && id !== cluster.leaderOf(1))!
+  cluster.crash(away)
+  const db = cluster.client()
+  const children: number[] = []
+  for (const key of at) children.push((await cluster.run(() => db.split(key))).range)
+  const written = await fill(cluster, 'b', 400)
+  for (const prefix of at) for (const [key, value] of await fill(cluster, prefix, 400)) written.set(key, value)
+  const others = [1, 2, 3].filter((id) => id !== away) as [number, number]
+  return { away, others, children, written }
+}
+
+const here = (cluster: SimCluster, node: number, range: number) => cluster.node(node).store?.replica(range as RangeId)
+
+describe('a node that was down while a range was split, and gets its state by a snapshot from behind', () => {
+  it('makes the voter that the split named: under its id, without help, before anybody gives it another', async () => {
+    const cluster = await started('missed')
+    const { away, children, written } = await missing(cluster, ['m'])
+    const [child] = children as [number]
+    const before = replicasOf(cluster, child)
+    cluster.restart(away)
+    const back = await cluster.runWhile(() => !(here(cluster, away, child)?.hasState && cluster.isQuiet), 10_000)
+    expect(cluster.violations).toEqual([])
+    expect([back, replicasOf(cluster, child)]).toEqual([true, before])
+    expect(here(cluster, away, DATA)!.incarnation).toBeGreaterThan(0)
+    expect(here(cluster, away, child)!.id).toBe(away)
+    // It counts: any other may lose its disk now.
+    const lost = cluster.leaderOf(child)!
+    cluster.wipe(lost)
+    await expectAll(cluster, written)
+    cluster.restart(lost)
+    expect(await cluster.runWhile(() => cluster.lack !== null || !cluster.isQuiet, 30_000)).toBe(true)
+    cluster.checkQuiet()
+    expect(cluster.violations).toEqual([])
+  })
+
+  it.each([[['m']], [['t', 'm']], [['m', 't']]])(
+    'saves what was cut off (%j) when the disk of another one is lost before it is back',
+    async (at) => {
+      const cluster = await started(`stranded ${at}`)
+      const { away, others, written } = await missing(cluster, at)
+      cluster.wipe(others[0])
+      await cluster.runFor(1_000)
+      cluster.restart(others[0])
+      cluster.restart(away)
+      const back = await cluster.runWhile(() => cluster.lack !== null || !cluster.isQuiet, 30_000)
+      expect([back, cluster.lack, cluster.unrest]).toEqual([true, null, null])
+      await expectAll(cluster, written)
+      cluster.checkQuiet()
+      expect(cluster.violations).toEqual([])
+    },
+  )
+
+  it.each([1, 2, 3, 4])('does so under crashes of it at any moment, one vote a term (seed %i)', async (seed) => {
+    const cluster = await started(`crashes ${seed}`)
+    const random = cluster.random.fork('crashes')
+    const { away, others, written } = await missing(cluster, ['t', 'm'])
+    cluster.wipe(others[0])
+    cluster.restart(others[0])
+    cluster.restart(away)
+    for (let round = 0; round < 15; round++) {
+      // Short and long waits, so that the crash falls into every step of snapshot, placement and election.
+      await cluster.runFor(random.chance(0.5) ? random.between(0, 300) : random.between(300, 1_500))
+      cluster.crash(away)
+      await cluster.runFor(random.between(0, 100))
+      cluster.restart(away)
+    }
+    const back = await cluster.runWhile(() => cluster.lack !== null || !cluster.isQuiet, 60_000)
+    expect([back, cluster.lack, cluster.unrest]).toEqual([true, null, null])
+    await expectAll(cluster, written)
+    cluster.checkQuiet()
+    expect(cluster.violations).toEqual([])
+  })
+})
