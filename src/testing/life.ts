@@ -152,6 +152,7 @@ export class NodeLife {
     const { clock, fatal } = this.process
     const { disk, stateMarker: marker } = log.node
     const { db } = this.#node.disk
+    db.onBatch = (keys) => observer.stores(this.#node, keys)
     const stateVerdict = db.open({ disk, marker })
     const state = openStateStore({
       db,

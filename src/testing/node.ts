@@ -27,6 +27,8 @@ export interface NodeObserver {
   logs(node: SimNode, items: readonly LogItem[]): () => void
   sends(node: SimNode, messages: readonly PeerMessage[]): void
   applied(node: SimNode, replica: Replica, applied: AppliedEntry): void
+  /** Hands records to its state database; their physical keys. */
+  stores(node: SimNode, keys: readonly Uint8Array[]): void
   serves(node: SimNode): void
   /** What it promised is lost: it puts its log aside and begins an empty one. */
   forgot(node: SimNode): void

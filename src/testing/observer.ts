@@ -1,5 +1,4 @@
 import type { ClusterCheckers } from './checkers/cluster.js'
-import { checkStateCovered } from './checkers/state-cover.js'
 import { deepFreeze } from './freeze.js'
 import type { NodeObserver, SimNode } from './node.js'
 import type { Phases } from './phases.js'
@@ -27,11 +26,7 @@ export function observerOf(parts: ObserverParts): NodeObserver {
   /** When whatever runs now has returned. */
   const afterwards = (action: () => void) => void scheduler.schedule(0, action, true)
   return {
-    opened: (node, log) => {
-      checkers.opened(node.id, log)
-      const found = { node: node.id, recovered: log.recovered, keys: node.disk.db.keys() }
-      checkStateCovered(found, { model: checkers.records, violations: checkers.violations })
-    },
+    opened: (node, log) => checkers.opened(node.id, log),
     logs: (node, items) => {
       trace.event(scheduler.nowMs, node.place, 'log', items.length, ...items.slice(0, 4).map((item) => item.kind))
       return checkers.logs.wrote(node.id, items)
@@ -44,6 +39,7 @@ export function observerOf(parts: ObserverParts): NodeObserver {
       const { range, index, term, clock, digest } = checkers.appliedBy(node.id, replica, applied)
       trace.event(scheduler.nowMs, node.place, 'applied', range, index, term, clock, digest)
     },
+    stores: (node, keys) => checkers.stored(node.id, [...(node.store?.replicas ?? [])], keys),
     serves: (node) => {
       saw(node, 'serves')
       parts.phases().served(node, (range) => checkers.applied.highest(range))

@@ -89,6 +89,8 @@ export class MemoryStateDb implements StateDb {
   syncFailure: Error | null = null
   isBusy = false
   onDamage: (damage: StateDamage) => void = () => {}
+  /** Called for each batch that is handed over, with the physical keys of what it puts. */
+  onBatch: (keys: readonly Uint8Array[]) => void = () => {}
 
   constructor({ schedule, random, latencyMs = 1, syncLatencyMs = 5, without = [] }: MemoryStateDbOptions) {
     this.#without = without
@@ -158,11 +160,6 @@ export class MemoryStateDb implements StateDb {
     return true
   }
 
-  /** Of the records there are, ascending. */
-  keys(): readonly Uint8Array[] {
-    return this.#all().map(({ key }) => key)
-  }
-
   /** Of the records there are, ascending; without the journal's. */
   storageIds(): number[] {
     return [...new Set(this.#all().map(({ key }) => storageOf(key)))].filter((id) => id !== JOURNAL)
@@ -194,6 +191,7 @@ export class MemoryStateDb implements StateDb {
 
   /** A batch shows once it is done; a crash before that may keep it all the same. */
   batch(puts: readonly DbPut[], done: (error: Error | null) => void): void {
+    this.onBatch(puts.map(({ key }) => key))
     this.#change({ puts: puts.map(copyOf), removed: [], undo: [], table: 0 }, done)
   }
 

@@ -14,6 +14,7 @@ export const scenarios: readonly Suite[] = [
   { file: 'test/sim/divergence' },
   { file: 'test/sim/drain' },
   { file: 'test/sim/faults' },
+  { file: 'test/sim/old-copy' },
   { file: 'test/sim/replacement' },
   { file: 'test/sim/weak-reads' },
 ]

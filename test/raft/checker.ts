@@ -124,6 +124,13 @@ export class Checker implements ClusterEvents {
       const [entry] = node.up.committedEntries({ from: index as LogIndex, bytesMax: 0 })
       this.committed.push(entry!)
     }
+    // Thesis 3.6.2: a majority that has an entry of an older term proves nothing, only one of the leader's own term behind it does.
+    assert(
+      this.committed.at(-1)!.term === node.up.term,
+      'committed by counting copies of an older term',
+      node.id,
+      from + 1,
+    )
     const { voters, outgoing } = node.up.configuration
     for (const entry of this.committed.slice(from)) {
       for (const set of outgoing.length > 0 ? [voters, outgoing] : [voters]) {

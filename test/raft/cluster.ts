@@ -25,6 +25,8 @@ export class Cluster {
   readonly nodes = new Map<ReplicaId, Node>()
   wire: Message[] = []
   streams: Stream[] = []
+  /** What passes between these and the others is lost. */
+  apart: ReadonlySet<ReplicaId> = new Set()
   readonly #random: ReturnType<typeof seededRandom>
   readonly #config: Partial<RaftConfig> | undefined
   readonly #events: ClusterEvents
@@ -88,6 +90,7 @@ export class Cluster {
   deliver(message: Message): void {
     const node = this.nodes.get(message.to)
     if (node === undefined || node.raft === null) return
+    if (this.apart.has(message.from) !== this.apart.has(message.to)) return
     node.raft.step(message)
     this.#events.moved?.(node)
   }

@@ -4,7 +4,7 @@ import { Cluster } from './cluster.js'
 import { voters } from './configuration.js'
 import { Leases } from './leases.js'
 import { Membership } from './membership.js'
-import type { Node } from './node.js'
+import { type Node, seededRandom } from './node.js'
 import type { Action } from './schedule.js'
 
 /** One schedule against one cluster, watched at every step; then everything heals, and it must go on. */
@@ -86,6 +86,9 @@ export class Run {
       case 'wipe':
         membership.wipe(node)
         break
+      case 'apart':
+        this.#apart(choice)
+        break
       case 'calm':
         this.#calm(choice % 4)
         break
@@ -143,6 +146,28 @@ export class Run {
       this.cluster.tick()
     }
     this.cluster.round()
+  }
+
+  /**
+   * A minority is cut off for some rounds, then another one, and so on: each side goes on with whom it has, so that logs part, and
+   * who was deposed meets the others when their leader is away.
+   */
+  #apart(choice: number): void {
+    const { cluster, membership } = this
+    const random = seededRandom(choice)
+    const below = (limit: number) => Math.floor(random.next() * limit)
+    const ids = [...cluster.nodes.keys()].filter((id) => !membership.isGone(id))
+    for (let phase = 1 + below(4); phase > 0; phase -= 1) {
+      const from = below(ids.length)
+      const count = 1 + below((ids.length - 1) >> 1)
+      cluster.apart = new Set(Array.from({ length: count }, (_, at) => ids[(from + at) % ids.length]!))
+      const busy = random.next()
+      for (let ticks = below(16); ticks > 0; ticks -= 1) {
+        for (const leader of cluster.leaders) if (random.next() < busy) cluster.propose(leader)
+        this.#calm(1)
+      }
+    }
+    cluster.apart = new Set()
   }
 
   #read(raft: { readIndex(context: number): boolean }): void {

@@ -18,6 +18,7 @@ const weights = {
   transfer: 1,
   stepDown: 0.2,
   stateLost: 0.2,
+  apart: 0.6,
 } as const
 /** More rounds in which nothing goes wrong: a change takes many. */
 const membershipWeights = { ...weights, calm: 24, crash: 0.6, change: 5, wipe: 0.4 } as const

@@ -1,14 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import type { Version } from '../../src/base/ids.js'
+import type { Descriptor } from '../../src/base/descriptor.js'
+import type { LogIndex, NodeId, RangeId, ReplicaId, Term, Version } from '../../src/base/ids.js'
 import { SessionTable } from '../../src/kv/sessions.js'
 import type { AppliedEntry, Origin, Outcome, StateRecord } from '../../src/kv/types.js'
 import { recordKey } from '../../src/storage/state/keys.js'
 import type { LogItem, NodeLog } from '../../src/storage/types.js'
 import { CallChecker } from '../../src/testing/checkers/calls.js'
+import { DurabilityChecker } from '../../src/testing/checkers/durability.js'
 import { LogChecker } from '../../src/testing/checkers/logs.js'
 import { RecordsModel } from '../../src/testing/checkers/records.js'
 import { SessionTableChecker } from '../../src/testing/checkers/session-tables.js'
-import { checkStateCovered } from '../../src/testing/checkers/state-cover.js'
+import { StateOrderChecker } from '../../src/testing/checkers/state-order.js'
 import { Violations } from '../../src/testing/checkers/violations.js'
 
 function violations(): Violations {
@@ -149,34 +151,78 @@ describe('ids that are out', () => {
   })
 })
 
-describe('a state and its own log', () => {
-  const model = modelOf([2, record('a', 1, 'x'), record('a', 7, 'y')], [5, record('k', 6, 'z')])
-  const keys = [recordKey(1 as never, 'a', 1 as Version), recordKey(1 as never, 'a', 7 as Version)]
-  const ofChild = recordKey(1 as never, 'k', 6 as Version)
-  const staged = recordKey(9 as never, 'a', 7 as Version)
+describe('a replica whose log is let go of', () => {
+  const voters = [1, 2, 3].map((node) => ({ node, replica: node, role: 'voter' }))
+  const descriptor = {
+    range: 2,
+    replicas: [...voters, { node: 3, replica: 4, role: 'learner' }],
+  } as unknown as Descriptor
 
-  function covered(log: Readonly<Record<number, object>>, found: readonly Uint8Array[]): readonly string[] {
-    const seen = violations()
-    const recovered = new Map(Object.entries(log).map(([range, parts]) => [Number(range), parts])) as never
-    checkStateCovered({ node: NODE, recovered, keys: found }, { model, violations: seen })
-    return seen.found
+  function scene() {
+    const found = violations()
+    const held = { holds: () => true, held: () => true, lowest: () => 0 as ReplicaId }
+    const checker = new DurabilityChecker(found, held)
+    checker.committed({ index: 5 as LogIndex, term: 1 as Term, descriptor })
+    return { found, checker }
   }
 
-  const checkpoint = { bookkeeping: { clock: 3 }, storages: [{ storage: 1 }] }
-
-  it('accepts what the log holds, what a checkpoint covers, and what is of no state', () => {
-    expect(covered({ 2: { checkpoint, lastTimestamp: 7 } }, keys)).toEqual([])
-    const whole = { ...checkpoint, bookkeeping: { clock: 7 } }
-    expect(covered({ 2: { checkpoint: whole, lastTimestamp: 0 } }, keys)).toEqual([])
-    expect(covered({ 2: { checkpoint, lastTimestamp: 3 } }, [keys[0]!, staged])).toEqual([])
-    const child = { checkpoint: null, lastTimestamp: 6 }
-    expect(covered({ 2: { checkpoint, lastTimestamp: 7 }, 5: child }, [...keys, ofChild])).toEqual([])
+  it('may be a voter that has forgotten something, and one that is out', () => {
+    const { found, checker } = scene()
+    checker.forgot(3 as NodeId)
+    checker.buried(3 as NodeId, 2 as RangeId, 4 as ReplicaId)
+    const without = { ...descriptor, replicas: descriptor.replicas.filter(({ replica }) => replica !== 2) }
+    checker.committed({ index: 6 as LogIndex, term: 1 as Term, descriptor: without })
+    checker.buried(2 as NodeId, 2 as RangeId, 3 as ReplicaId)
+    expect(found.found).toEqual([])
   })
 
-  it('reports what the log has forgotten, also of a range that was cut off', () => {
-    expect(covered({ 2: { checkpoint, lastTimestamp: 3 } }, keys)).toEqual([
-      'the state of node 1 holds "a" of version 7, and its log of range 2 ends at 3',
+  it('is no voter that has forgotten nothing', () => {
+    const { found, checker } = scene()
+    checker.buried(3 as NodeId, 2 as RangeId, 4 as ReplicaId)
+    expect(found.found).toEqual(['node 3 gives up replica 3 of range 2, a voter that had forgotten nothing'])
+  })
+})
+
+describe('a state and its own log', () => {
+  const keyOf = (key: string, version: number, storage = 1) => recordKey(storage as never, key, version as Version)
+  const replica = (range: number, start: string, end: string | null, applied: number) =>
+    ({
+      range,
+      applied,
+      appliedTerm: 1,
+      descriptor: { span: { start, end } },
+      storages: [{ storage: 1, span: { start, end } }],
+    }) as never
+
+  /** Entries up to `durable` are on disk, of every range. */
+  function scene({ durable }: { durable: number }) {
+    const found = violations()
+    const checker = new StateOrderChecker(found, { holds: (_node, _range, { index }) => index <= durable })
+    checker.applied({ range: 2, index: 1, term: 1 } as never, [record('a', 1, 'x')])
+    checker.applied({ range: 2, index: 3, term: 1 } as never, [record('a', 7, 'y')])
+    return {
+      found,
+      stored: (...keys: Uint8Array[]) =>
+        checker.stored(NODE, [replica(2, 'a', 'k', 4), replica(5, 'k', null, 9)], keys),
+    }
+  }
+
+  it('accepts what is durable in the log, and what is the state of nobody', () => {
+    const { found, stored } = scene({ durable: 3 })
+    stored(keyOf('a', 1), keyOf('a', 7))
+    stored(keyOf('a', 9, 8))
+    expect(found.found).toEqual([])
+  })
+
+  it('reports what is not, also of the entry that is being applied', () => {
+    const { found, stored } = scene({ durable: 2 })
+    stored(keyOf('a', 1), keyOf('a', 7))
+    stored(keyOf('b', 8))
+    stored(keyOf('k', 8))
+    expect(found.found.map((text) => text.split(' before ')[1])).toEqual([
+      'entry 3 of range 2 was durable in its log',
+      'entry 4 of range 2 was durable in its log',
+      'entry 9 of range 5 was durable in its log',
     ])
-    expect(covered({ 2: { checkpoint, lastTimestamp: 7 } }, [ofChild])[0]).toContain('its log of range 5 ends at')
   })
 })

@@ -13,6 +13,7 @@ import { RecordsModel } from './records.js'
 import { SessionTableChecker } from './session-tables.js'
 import { SessionChecker } from './sessions.js'
 import { overlapFault, partitionFault } from './spans.js'
+import { StateOrderChecker } from './state-order.js'
 import { TermChecker } from './terms.js'
 import { Violations } from './violations.js'
 
@@ -35,6 +36,7 @@ export class ClusterCheckers {
   readonly #terms: TermChecker
   readonly #sessions: SessionChecker
   readonly #tables: SessionTableChecker
+  readonly #order: StateOrderChecker
   readonly #parts: Parts
 
   constructor(parts: Parts) {
@@ -42,13 +44,18 @@ export class ClusterCheckers {
     this.violations = new Violations(() => parts.onFirst())
     this.leaders = new LeaderChecker(this.violations, (leader) => this.#isComplete(leader))
     this.applied = new AppliedChecker(this.violations)
-    this.logs = new LogChecker(this.violations, (range, index) => this.applied.termAt(range, index))
+    this.logs = new LogChecker(
+      this.violations,
+      (range, index) => this.applied.termAt(range, index),
+      (node, range, lowest) => this.durability.buried(node, range, lowest),
+    )
     this.durability = new DurabilityChecker(this.violations, this.logs)
     this.records = new RecordsModel(this.violations)
     this.queues = new QueueChecker(this.violations)
     this.#terms = new TermChecker(this.violations)
     this.#sessions = new SessionChecker(this.violations)
     this.#tables = new SessionTableChecker(this.violations)
+    this.#order = new StateOrderChecker(this.violations, this.logs)
   }
 
   opened(node: NodeId, log: NodeLog): void {
@@ -90,8 +97,14 @@ export class ClusterCheckers {
     this.durability.committed({ index, term, descriptor })
     this.#sessions.applied({ range, index }, applied.journal)
     this.#tables.applied({ range, index }, applied)
+    this.#order.applied({ range, index, term }, applied.records)
     this.records.applied(range, applied, digest)
     if (applied.split !== null) this.durability.split(descriptor, applied.split.bookkeeping.descriptor)
+  }
+
+  /** A node hands records to its state database. */
+  stored(node: NodeId, replicas: readonly Replica[], keys: readonly Uint8Array[]): void {
+    this.#order.stored(node, replicas, keys)
   }
 
   /** What a replica that is at rest remembers of requests. */

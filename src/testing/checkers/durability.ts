@@ -58,6 +58,16 @@ export class DurabilityChecker {
     }
   }
 
+  /** A node lets go of all that it holds of the range: ids below `lowest` are out there. No voter may be among them that has forgotten nothing. */
+  buried(node: NodeId, range: RangeId, lowest: ReplicaId): void {
+    const replicas = this.#newest.get(range)?.descriptor.replicas ?? []
+    const lost = replicas.find((each) => each.node === node && each.replica < lowest && each.role !== 'learner')
+    this.#violations.require(
+      lost === undefined || this.#gone.has(nameOf(range, lost.replica)),
+      () => `node ${node} gives up replica ${lost!.replica} of range ${range}, a voter that had forgotten nothing`,
+    )
+  }
+
   /** Looks whether any leader could be elected that lacks what was committed last. */
   look(): void {
     for (const [range, { index, term, descriptor }] of this.#newest) {

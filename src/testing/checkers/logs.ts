@@ -36,11 +36,20 @@ export class LogChecker {
   /** Of these, what was durable. */
   readonly #buriedFor = new Map<NodeId, Map<RangeId, ReplicaId>>()
   readonly #committed: (range: RangeId, index: LogIndex) => Term | null
+  readonly #onBuried: (node: NodeId, range: RangeId, lowest: ReplicaId) => void
 
-  /** `committed`: term of the entry that is known to be committed at this place; null: none is yet. */
-  constructor(violations: Violations, committed: (range: RangeId, index: LogIndex) => Term | null = () => null) {
+  /**
+   * `committed`: term of the entry that is known to be committed at this place; null: none is yet. `onBuried`: a node lets go of all that it
+   * durably holds of a range.
+   */
+  constructor(
+    violations: Violations,
+    committed: (range: RangeId, index: LogIndex) => Term | null = () => null,
+    onBuried: (node: NodeId, range: RangeId, lowest: ReplicaId) => void = () => {},
+  ) {
     this.#violations = violations
     this.#committed = committed
+    this.#onBuried = onBuried
   }
 
   /** Whether the node's disk durably holds this entry, or a state that it is part of. */
@@ -89,6 +98,8 @@ export class LogChecker {
   }
 
   #buried(node: NodeId, { range, lowest }: { range: RangeId; lowest: ReplicaId }): void {
+    const copy = this.#copies.get(node)?.get(range)
+    if (copy !== undefined && Math.max(copy.syncedLast, copy.base) > 0) this.#onBuried(node, range, lowest)
     this.#copies.get(node)?.delete(range)
     ofNode(this.#lowest, node).set(range, lowest)
   }

@@ -13,8 +13,6 @@ const TOMBSTONE = 0xff
 export class RecordsModel {
   readonly #violations: Violations
   readonly #keys = new Map<Key, Map<Version, StateRecord>>()
-  /** Which range wrote a record. */
-  readonly #writers = new Map<StateRecord, RangeId>()
   readonly #digests = new Map<RangeId, number>()
 
   constructor(violations: Violations) {
@@ -50,12 +48,6 @@ export class RecordsModel {
     return this.#keys.get(key)?.get(version)
   }
 
-  /** Which range wrote it; undefined: none did. */
-  writerOf(key: Key, version: Version): RangeId | undefined {
-    const record = this.at(key, version)
-    return record === undefined ? undefined : this.#writers.get(record)
-  }
-
   /** All records of a key, in the order of their versions. */
   recordsOf(key: Key): readonly StateRecord[] {
     return [...(this.#keys.get(key)?.values() ?? [])].sort((a, b) => a.version - b.version)
@@ -87,7 +79,6 @@ export class RecordsModel {
       () => `range ${range} wrote two records of ${JSON.stringify(record.key)} under version ${record.version}`,
     )
     versions.set(record.version, record)
-    this.#writers.set(record, range)
   }
 }
 
