@@ -5,6 +5,8 @@ import type { Battlefield, Nemesis } from './types.js'
 const SPLIT_MS = 2_000
 const TRANSFER_MS = 2_000
 const TRANSFER_EVERY_MS = 200
+/** What else is in force may keep the first from being done. */
+const FIRST_TRIES = 5
 
 /** Nothing to heal: ranges stay split. */
 const split: Nemesis = {
@@ -32,12 +34,16 @@ const transfer: Nemesis = {
   family: 'ranges',
   whyNot: async () => null,
   strike: async (field) => {
-    const first = await handOn(field)
+    let first = await handOn(field)
+    for (let tries = 1; first === null && tries < FIRST_TRIES; tries++) {
+      await pause()
+      first = await handOn(field)
+    }
     if (first === null) return null
     let isHealed = false
     const going = (async () => {
       while (!isHealed) {
-        await new Promise((resolve) => setTimeout(resolve, TRANSFER_EVERY_MS))
+        await pause()
         if (!isHealed) await handOn(field)
       }
     })()
@@ -53,16 +59,26 @@ const transfer: Nemesis = {
   },
 }
 
-/** Which was handed to whom; null: nobody knows who leads, or it was refused. */
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, TRANSFER_EVERY_MS))
+}
+
+/** Which was handed to whom; null: nobody is known who could, or it was refused. */
 async function handOn({ db, random }: Battlefield): Promise<string | null> {
   try {
-    const { ranges } = await db.status({ deadlineMs: TRANSFER_MS })
-    const { id, leader, members } = pick(random, ranges)
-    const heirs = members.filter(({ node, role }) => role === 'voter' && node !== leader)
-    if (leader === null || heirs.length === 0) return null
-    const { node: to } = pick(random, heirs)
-    await db.transfer({ range: id, to }, { deadlineMs: TRANSFER_MS })
-    return `range ${id} from node ${leader} to node ${to}`
+    const { nodes, ranges } = await db.status({ deadlineMs: TRANSFER_MS })
+    const isUp = new Set(nodes.filter(({ up }) => up).map(({ id }) => id))
+    const possible = ranges.flatMap(({ id, leader, members }) =>
+      leader === null
+        ? []
+        : members
+            .filter(({ node, role }) => role === 'voter' && node !== leader && isUp.has(node))
+            .map(({ node: to }) => ({ range: id, leader, to })),
+    )
+    if (possible.length === 0) return null
+    const { leader, range, to } = pick(random, possible)
+    await db.transfer({ range, to }, { deadlineMs: TRANSFER_MS })
+    return `range ${range} from node ${leader} to node ${to}`
   } catch (error) {
     if (error instanceof HoldfastError) return null
     throw error
