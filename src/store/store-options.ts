@@ -35,6 +35,8 @@ export interface StoreOptions {
   readonly historyKeptMs?: number
   /** A range remembers outcomes for this long, in milliseconds of log time. Default limits.sessionKeptMs. */
   readonly sessionKeptMs?: number
+  /** A range that has to remember more outcomes than these lets go of the oldest. Default limits.sessionOutcomesMax. */
+  readonly sessionOutcomesMax?: number
   /** Size of a snapshot's pieces. Default limits.snapshotChunkBytes. */
   readonly snapshotChunkBytes?: number
   /** Bounds and times of each range's consensus. Defaults: limits. */

@@ -97,7 +97,10 @@ export class StoreParts {
     const { duties } = this
     this.ids = new IdPool(random, (request, count) => duties.requestIds(this.ids, request, count))
     const { ids } = this
-    this.sessionFloors = new SessionFloors(replicas, touch, { sessionKeptMs: options.sessionKeptMs })
+    this.sessionFloors = new SessionFloors(replicas, touch, {
+      sessionKeptMs: options.sessionKeptMs,
+      outcomesMax: options.sessionOutcomesMax,
+    })
     this.versionReads = new VersionReads({
       serve: (replica, read) => this.requests.serve(replica, read),
       advance: (replica, to) => this.#advance(replica, to),

@@ -1,5 +1,5 @@
 import { drawDeed, drawSplit, FAULT_NAMES } from './deeds.js'
-import type { Deed, Fault, FaultPlan } from './fault-plan.js'
+import type { Deed, Fault, FaultPlan, Harm } from './fault-plan.js'
 import { calmLink } from './network.js'
 import { PHASES, type Phase } from './phases.js'
 import { SeededRandom } from './random.js'
@@ -13,25 +13,42 @@ export interface Cell {
 /** Every fault in every phase. */
 export const CELLS: readonly Cell[] = FAULT_NAMES.flatMap((name) => PHASES.map((phase) => ({ name, phase })))
 
-/** Other faults bring most elections, changes of replicas and recoveries about by chance; an idle cluster or a transfer is often missed. */
+/**
+ * How often a cell comes in a walk over all. Other faults bring most elections, snapshots, changes of replicas and recoveries about, and
+ * so many faults meet these by chance; splits, transfers and starts are over in some milliseconds.
+ */
 const WEIGHTS: Readonly<Record<Phase, number>> = {
-  idle: 4,
+  idle: 3,
   election: 1,
   snapshot: 2,
-  split: 3,
+  split: 4,
   transfer: 4,
   membership: 1,
-  restart: 3,
+  restart: 4,
   recovery: 1,
 }
-const WALK = CELLS.flatMap((cell) => Array.from({ length: WEIGHTS[cell.phase] }, () => cell))
+/** Of harm that has to wait for all to be whole, and is brought about by nothing else. */
+const RARE_WEIGHT = 4
+const RARE: ReadonlySet<string> = new Set<Harm>([
+  'entry rotten',
+  'log rotten',
+  'record rotten',
+  'record hidden',
+  'snapshot rotten',
+  'rolled back',
+])
+const WALK = CELLS.flatMap((cell) => Array.from({ length: weightOf(cell) }, () => cell))
 
 /** From one cell of a plan to the next: they differ in fault and in phase, and all come in turn. */
 const STRIDE = coprimeTo(WALK.length, Math.round(WALK.length * 0.618))
 /** Cells that one plan is to reach, evenly over its time. */
 const CELLS_PER_PLAN = 24
-/** How long a fault waits for its phase to come of what is to bring it about. */
+/** A phase mostly comes within this time of what is to bring it about. */
 const WAIT_MS = 3_500
+/** A fault that missed it then waits for the phase to come of something else. */
+const PATIENCE_MS = 20_000
+/** What brings a phase about waits this long until somebody may be harmed, or for a phase of its own. */
+const BRING_WAIT_MS = 1_500
 /** Who was away this long needs a snapshot when it is back. */
 const SNAPSHOT_AFTER_MS = 2_000
 const SCENARIO_FROM_MS = 1_000
@@ -42,6 +59,12 @@ interface Bounds {
   readonly untilMs: number
   /** Following numbers go round all cells. */
   readonly turn: number
+}
+
+function weightOf({ name, phase }: Cell): number {
+  // What rots is taken in at that moment.
+  if (name === 'snapshot rotten' && phase === 'idle') return 0
+  return RARE.has(name) ? RARE_WEIGHT : WEIGHTS[phase]
 }
 
 /** Faults for some cells, each with what brings its phase about. */
@@ -84,15 +107,27 @@ function faultsFor(
   const node = 1 + random.below(nodes)
   const deed = soon(drawn.deed, phase, node)
   const forMs = drawn.isMomentary ? 0 : Math.round(random.between(100, 1_000))
-  const forHarm = deed.kind === 'harm'
-  const takesSnapshot = forHarm && deed.harm === 'snapshot rotten' && phase !== 'snapshot'
-  const brought = takesSnapshot
-    ? [
-        ...bringAbout('snapshot', random, { atMs, node, forHarm }),
-        ...bringAbout(phase, random, { atMs: atMs + SNAPSHOT_AFTER_MS, node: 1 + (node % nodes), forHarm }),
-      ]
-    : bringAbout(phase, random, { atMs, node, forHarm })
-  return [...brought, { atMs: atMs + 1, forMs, during: phase, waitMs: WAIT_MS, ...deed }]
+  const brought =
+    name === 'snapshot rotten'
+      ? duringSnapshot(phase, random, { atMs, node, other: 1 + (node % nodes) })
+      : bringAbout(phase, random, { atMs, node, forHarm: deed.kind === 'harm' })
+  return [...brought, { atMs: atMs + 1, forMs, during: phase, waitMs: PATIENCE_MS, ...deed }]
+}
+
+/** A node takes a snapshot in, and meanwhile the phase comes. */
+function duringSnapshot(
+  phase: Phase,
+  random: SeededRandom,
+  { atMs, node, other }: { atMs: number; node: number; other: number },
+): Fault[] {
+  // A replica that is placed anew takes a snapshot in.
+  const snapshot = bringAbout(phase === 'membership' ? phase : 'snapshot', random, { atMs, node, forHarm: false })
+  if (phase === 'snapshot' || phase === 'membership' || phase === 'recovery') return snapshot
+  const meanwhile = bringAbout(phase, random, { atMs: atMs + 1, node: other, forHarm: false })
+  // Who starts must be back before the snapshot is in.
+  const briefly = phase === 'restart' ? { forMs: 2 } : {}
+  const waits = { during: 'snapshot', waitMs: BRING_WAIT_MS + WAIT_MS } as const
+  return [...snapshot, ...meanwhile.map((fault): Fault => ({ ...fault, ...briefly, ...waits }))]
 }
 
 /** What strikes later than it was asked for must not come when its phase is over; whoever starts has disk operations of its own. */
@@ -116,14 +151,14 @@ function bringAbout(
       return [{ atMs, forMs: 1_500, kind: 'crash', targets: ['leader'] }]
     case 'snapshot':
       // What has forgotten something is struck again before another may be: it should have something left to be harmed.
-      if (forHarm) return [{ atMs, forMs: SNAPSHOT_AFTER_MS, kind: 'crash', targets: [node] }]
-      return [{ atMs, forMs: 50, kind: 'harm', harm: 'state lost', target: node }]
+      if (forHarm && random.chance(0.5)) return [{ atMs, forMs: SNAPSHOT_AFTER_MS, kind: 'crash', targets: [node] }]
+      return [{ atMs, forMs: 50, waitMs: BRING_WAIT_MS, kind: 'harm', harm: 'state lost', target: node }]
     case 'split':
       return [{ atMs, forMs: 0, ...drawSplit({ random }) }]
     case 'transfer':
       return [{ atMs, forMs: 0, kind: 'transfer', target: 'leader' }]
     case 'membership':
-      return [{ atMs, forMs: 50, kind: 'harm', harm: 'wiped', target: node }]
+      return [{ atMs, forMs: 50, waitMs: BRING_WAIT_MS, kind: 'harm', harm: 'wiped', target: node }]
     case 'restart':
       return [{ atMs, forMs: 100, kind: 'crash', targets: [node] }]
     case 'recovery':

@@ -62,7 +62,7 @@ export function drawFaultPlan(random: SeededRandom, bounds: PlanBounds): FaultPl
 function drawKept(random: SeededRandom): Pick<FaultPlan, 'historyKeptMs' | 'sessionKeptMs'> {
   return {
     historyKeptMs: random.pick([2_000, 10_000, 600_000]),
-    sessionKeptMs: random.pick([1_500, 8_000, 20_000, 600_000]),
+    sessionKeptMs: random.pick([3_000, 8_000, 20_000, 600_000]),
   }
 }
 

@@ -10,9 +10,8 @@ import type { Undo } from './faults/tools.js'
 import type { Phase } from './phases.js'
 import type { SeededRandom } from './random.js'
 import { rawKey } from './registers.js'
+import { WaitingFaults } from './waiting-faults.js'
 
-/** What waits for a phase looks this often whether it has come: the shortest, a split, lasts a few milliseconds. */
-const LOOK_EVERY_MS = 2
 const WAIT_MS = 3_000
 const SPLIT_DEADLINE_MS = 5_000
 
@@ -23,6 +22,7 @@ export class FaultInjector {
   readonly #network: NetworkFaults
   readonly #processes: ProcessFaults
   readonly #disks: DiskFaults
+  readonly #waiting: WaitingFaults
   readonly #coverage = new Coverage()
   readonly #byKind: Record<string, number> = {}
   /** Asks for splits. */
@@ -41,6 +41,11 @@ export class FaultInjector {
       resolve: (targets: readonly Target[]) => this.#resolve(targets),
       restart: (id: number) => this.#restart(id),
     }
+    this.#waiting = new WaitingFaults({
+      scheduler: cluster.scheduler,
+      isIn: (phase) => cluster.phases.isIn(phase),
+      strike: (fault) => this.#strike(fault),
+    })
     this.#network = new NetworkFaults(tools)
     this.#processes = new ProcessFaults(tools)
     this.#disks = new DiskFaults(tools)
@@ -80,20 +85,10 @@ export class FaultInjector {
   #come(fault: Fault): void {
     const { scheduler, trace } = this.#cluster
     trace.event(scheduler.nowMs, 'plan', describeFault(fault))
-    const { during, waitMs = WAIT_MS } = fault
-    if (during !== undefined) return this.#strikeIn(fault, () => this.#cluster.phases.isIn(during), waitMs)
-    // They are rare enough already: they wait for their turn.
-    if (fault.kind === 'harm' || fault.kind === 'torn tail') return this.#strikeIn(fault, () => true, fault.forMs)
-    this.#strike(fault)
-  }
-
-  /** Looks until it takes effect while `holds`, or may wait no longer. What would outlast the healing never strikes. */
-  #strikeIn(fault: Fault, holds: () => boolean, waitMs: number): void {
-    const { scheduler } = this.#cluster
-    if (scheduler.nowMs + fault.forMs > this.#healedAtMs) return
-    if (holds() && this.#strike(fault)) return
-    if (waitMs < LOOK_EVERY_MS) return
-    scheduler.schedule(LOOK_EVERY_MS, () => this.#strikeIn(fault, holds, waitMs - LOOK_EVERY_MS))
+    const waitMs = waitMsOf(fault)
+    if (waitMs === 0) return void this.#strike(fault)
+    // What would outlast the healing never strikes.
+    this.#waiting.add(fault, Math.min(scheduler.nowMs + waitMs, this.#healedAtMs - fault.forMs))
   }
 
   /** Returns whether it took effect; of a split, whether it was asked for, of a crash to come, whether it will. */
@@ -194,4 +189,10 @@ export class FaultInjector {
     const ids = targets.map((target) => (target === 'leader' ? (this.#cluster.busiestNode() ?? 1) : target))
     return [...new Set<number>(ids)]
   }
+}
+
+/** How long it may wait. Harm and torn writes are rare enough already: they wait for their turn without being told to. */
+function waitMsOf({ during, waitMs, forMs, kind }: Fault): number {
+  if (during !== undefined || waitMs !== undefined) return waitMs ?? WAIT_MS
+  return kind === 'harm' || kind === 'torn tail' ? forMs : 0
 }

@@ -36,7 +36,7 @@ export interface When {
   readonly forMs: number
   /** From `atMs` on it waits until the cluster is in this phase and lets it take effect. Default: it strikes at `atMs`, or never. */
   readonly during?: Phase
-  /** How long it waits for the phase. Default 3,000. */
+  /** How long it waits for the phase, or for its turn. Default 3,000; without a phase harm and torn writes wait as long as they last, and nothing else waits. */
   readonly waitMs?: number
 }
 

@@ -181,6 +181,7 @@ export class NodeLife {
       ...{ stateSyncEveryBytes, historyKeptMs, sessionKeptMs },
       logKeptForSlowBytes: keptBytesMax,
       snapshotChunkBytes: tuning.snapshotChunkBytes,
+      ...(tuning.sessionOutcomesMax === undefined ? {} : { sessionOutcomesMax: tuning.sessionOutcomesMax }),
       raft: tuning.raft,
       buggify: this.#buggify(),
       onNode: (node) => peers.setPeer(node),

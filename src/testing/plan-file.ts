@@ -104,6 +104,7 @@ const tuning: z.ZodType<Tuning> = z.strictObject({
   segmentBytes: count,
   snapshotChunkBytes: count,
   cacheBytes: whole,
+  sessionOutcomesMax: count.exactOptional(),
   raft: z.strictObject({
     electionTicksMin: count.exactOptional(),
     electionTicksMax: count.exactOptional(),

@@ -10,13 +10,20 @@ interface Placed {
   readonly batch: FoundBatch
 }
 
+interface Payload {
+  readonly image: SegmentImage
+  readonly from: number
+  readonly length: number
+}
+
+/** Whether there is an entry to be damaged. */
+export function holdsEntries(files: MemoryFiles): boolean {
+  return payloadsOf(files).length > 0
+}
+
 /** Flips a bit in the payload of some entry in the log of a node that is down. False: it holds none. */
 export function rotEntry(files: MemoryFiles, random: SeededRandom): boolean {
-  const payloads = batchesOf(files).flatMap(({ image, at, batch }) =>
-    batch.rows
-      .filter(({ type, length }) => type === 'entry' && length > 0)
-      .map(({ offset, length }) => ({ image, from: at + offset + RECORD_HEADER_BYTES, length })),
-  )
+  const payloads = payloadsOf(files)
   if (payloads.length === 0) return false
   const { image, from, length } = random.pick(payloads)
   flip(image.bytes, from + random.below(length), random)
@@ -34,6 +41,14 @@ export function rotLog(files: MemoryFiles, random: SeededRandom): boolean {
 
 function flip(bytes: Uint8Array, at: number, random: SeededRandom): void {
   bytes[at]! ^= 1 << random.below(8)
+}
+
+function payloadsOf(files: MemoryFiles): Payload[] {
+  return batchesOf(files).flatMap(({ image, at, batch }) =>
+    batch.rows
+      .filter(({ type, length }) => type === 'entry' && length > 0)
+      .map(({ offset, length }) => ({ image, from: at + offset + RECORD_HEADER_BYTES, length })),
+  )
 }
 
 function batchesOf(files: MemoryFiles): Placed[] {

@@ -1,3 +1,4 @@
+import { limits } from '../base/limits.js'
 import type { RarePath } from '../base/ports.js'
 import { RARE_PATHS } from '../base/ports.js'
 import type { RaftBounds } from '../store/factory.js'
@@ -13,6 +14,8 @@ export interface Tuning {
   readonly snapshotChunkBytes: number
   /** Of latest versions; small, so that reads that miss are common. In bytes. */
   readonly cacheBytes: number
+  /** Of a range; few, so that it forgets often what sessions did. Default: as in production. */
+  readonly sessionOutcomesMax?: number
   readonly raft: Partial<RaftBounds>
   /** With which chance each time a rare path is taken without need. Those that are not named are not. */
   readonly rare: Readonly<Partial<Record<RarePath, number>>>
@@ -48,6 +51,7 @@ export function drawTuning(random: SeededRandom): Tuning {
     segmentBytes: random.pick([64, 256, 1024]) * KiB,
     snapshotChunkBytes: random.pick([1, 4, 32]) * KiB,
     cacheBytes: random.pick([0, 1, 64]) * KiB,
+    sessionOutcomesMax: random.fork('outcomes').pick([2, 4, limits.sessionOutcomesMax]),
     raft: {
       electionTicksMin,
       electionTicksMax: electionTicksMin * random.pick([2, 2, 3]),

@@ -14,12 +14,11 @@ const LONG_PAUSE_MS_MAX = 800
 /** Chance that a call's caller does not wait for its end, and for how long it waits at most: until the call has left, is under way, or is in trouble. */
 const GIVEN_UP = 0.04
 const PATIENCE_MS_MAX = [1, 10, 500]
-/** Chance that a client sleeps once, after one of its first calls, and how long: longer than some runs keep sessions. */
-const SLEEPS = 0.4
-const AWAKE_CALLS_MAX = 200
-const SLEEP_MS_MIN = 8_000
-const SLEEP_MS_MAX = 20_000
-const SLEEP_STEP_MS = 200
+/** Chance after each call that a client sleeps, and how long: longer than some ranges keep what its session did. */
+const SLEEPS = 1 / 250
+const SLEEP_MS_MIN = 1_500
+const SLEEP_MS_MAX = 9_000
+const SLEEP_STEP_MS = 100
 
 interface Known {
   readonly value: string | null
@@ -52,15 +51,12 @@ export class WorkloadClient {
   /** What it believes to be there, for conditions. */
   readonly #known = new Map<string, Known>()
   #written = 0
-  /** Calls until it sleeps. */
-  #awake: number
   #stopping = false
 
   constructor(options: WorkloadClientOptions) {
     this.#options = options
     this.#random = options.random
     this.#calls = new NotedCalls({ ...options, client: options.id, saw: (name, row) => this.#saw(name, row) })
-    this.#awake = this.#random.chance(SLEEPS) ? 1 + this.#random.below(AWAKE_CALLS_MAX) : Number.POSITIVE_INFINITY
   }
 
   stop(): void {
@@ -72,7 +68,7 @@ export class WorkloadClient {
     while (!this.#stopping) {
       await this.#withPatience((call) => this.#callOnce(this.#someName(), call))
       await this.#pause(this.#random.between(0, this.#options.thinkMsMax) * this.#options.pace())
-      if (--this.#awake === 0) await this.#sleep()
+      if (this.#random.chance(SLEEPS)) await this.#sleep()
     }
   }
 

@@ -2,14 +2,15 @@ import { assertNever } from '../../base/assert.js'
 import type { DiskCopy, SimDisk } from '../disk.js'
 import type { Deed, Fault, Harm, Target } from '../fault-plan.js'
 import type { SimNode } from '../node.js'
-import { rotEntry, rotLog } from '../rot.js'
+import { holdsEntries, rotEntry, rotLog } from '../rot.js'
 import type { FaultTools, Undo } from './tools.js'
 
 export type DiskFault = Fault & { kind: 'harm' | 'full' | 'hang' | 'fsync' | 'torn tail' | 'logs swapped' }
 
 /** What was harmed has made up for it when all replicas are whole at two looks in a row, this far apart. */
 const WHOLE_EVERY_MS = 200
-/** Until a node is tried again that had nothing to be harmed. */
+/** Until a node is looked at again that has nothing to be harmed, and until one is struck again that turned out to have lost it in its crash. */
+const LOOK_AGAIN_MS = 20
 const AGAIN_MS = 1_000
 /** Until somebody makes a node rejoin that was kept out. */
 const REJOIN_MS_MAX = 1_000
@@ -88,9 +89,8 @@ export class DiskFaults {
   /** Between two nodes: each must refuse to start on the other's, until each has its own again. */
   #swapLogs(target: Target): Undo {
     const { cluster, restart } = this.#tools
-    const id = this.#one(target)
-    const pair = [cluster.node(id), cluster.nodes[id % cluster.nodes.length]!] as const
-    if (pair.some((node) => !node.serves || this.#old.has(node.id)) || this.#swapped.size > 0) return null
+    const pair = this.#toSwap(this.#one(target))
+    if (pair === null || this.#swapped.size > 0) return null
     const swap = (): void => {
       for (const node of pair) cluster.crash(node.id)
       pair[0].disk.swapLogs(pair[1].disk)
@@ -108,12 +108,27 @@ export class DiskFaults {
     }
   }
 
+  /** The node and the one after it, or the next two that serve. */
+  #toSwap(id: number): readonly [SimNode, SimNode] | null {
+    const { nodes } = this.#tools.cluster
+    const serves = (node: SimNode) => node.serves && !this.#old.has(node.id)
+    for (let at = id - 1; at < id - 1 + nodes.length; at++) {
+      const pair = [nodes[at % nodes.length]!, nodes[(at + 1) % nodes.length]!] as const
+      if (pair.every(serves)) return pair
+    }
+    return null
+  }
+
   /** At most a minority of a range's voters may have forgotten: if it is as many already, one of them is struck again. */
   #harm({ harm, target }: Deed & { kind: 'harm' }): Undo {
     const { cluster } = this.#tools
-    const id = this.#toHarm(target)
-    if (!cluster.node(id).isUp || this.#old.has(id) || this.#swapped.size > 0) return null
+    const id = harm === 'snapshot rotten' ? this.#takesSnapshot() : this.#toHarm(target)
+    if (id === null || !cluster.node(id).isUp || this.#old.has(id) || this.#swapped.size > 0) return null
     if (cluster.nowMs < (this.#notBeforeMs.get(id) ?? 0)) return null
+    if (!hasToHarm(harm, cluster.node(id).disk)) {
+      this.#notBeforeMs.set(id, cluster.nowMs + LOOK_AGAIN_MS)
+      return null
+    }
     const undo = this.#harmDisk(harm, id)
     cluster.trace.event(cluster.nowMs, 'plan', harm, id, undo !== null)
     if (undo === null) return null
@@ -122,11 +137,22 @@ export class DiskFaults {
     return undo
   }
 
+  get #mayHarmMore(): boolean {
+    return this.#harmed.size < (this.#tools.cluster.nodes.length - 1) >> 1
+  }
+
   /** A node that is just starting is taken before any other. */
   #toHarm(target: Target): number {
     const { nodes } = this.#tools.cluster
-    if (this.#harmed.size >= (nodes.length - 1) >> 1) return this.#tools.random.pick([...this.#harmed])
+    if (!this.#mayHarmMore) return this.#tools.random.pick([...this.#harmed])
     return nodes.find((node) => node.isUp && !node.serves)?.id ?? this.#one(target)
+  }
+
+  /** The node that takes a snapshot in and may be harmed, one of those that have forgotten before any other. */
+  #takesSnapshot(): number | null {
+    const taking = this.#tools.cluster.nodes.filter(({ store }) => (store?.figures().snapshots.in ?? 0) > 0)
+    const again = taking.find(({ id }) => this.#harmed.has(id))
+    return (again ?? (this.#mayHarmMore ? taking[0] : undefined))?.id ?? null
   }
 
   /** Two looks: a node whose harm nobody has noticed yet has not been replaced either. */
@@ -218,6 +244,12 @@ export class DiskFaults {
     this.#old.delete(id)
     void cluster.rejoin(id)
   }
+}
+
+/** One that has just got another disk may hold nothing yet. */
+function hasToHarm(harm: Harm, { files, db }: SimDisk): boolean {
+  if (harm === 'entry rotten') return holdsEntries(files)
+  return (harm !== 'record rotten' && harm !== 'record hidden') || db.storageIds().length > 0
 }
 
 /** Of what a node takes in: the newest storage id that holds records and belongs to no replica. */
