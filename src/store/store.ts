@@ -49,7 +49,8 @@ export class Store {
       for (const replica of replicas) {
         this.#parts.replicas.set(replica.range, replica)
         this.#active.add(replica)
-        time.needMajorityOf(replica.descriptor.replicas.length)
+        // While a replica is being replaced its node has two.
+        time.needMajorityOf(new Set(replica.descriptor.replicas.map(({ node }) => node)).size)
       }
       // Without a replica it gives no versions, but clients take over what its hello says.
       if (replicas.length === 0) time.needMajorityOf(nodes.byId.size)

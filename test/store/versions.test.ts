@@ -58,6 +58,23 @@ describe('versions', () => {
     expect(versionMs(bench.store.hello().version) - EPOCH_MS).toBeLessThan(10_000)
   })
 
+  it('are known once a majority of the nodes is heard, also while one of them has two replicas of a range', async () => {
+    const bench = await Bench.open({ nodes: 3 })
+    new Followers(bench)
+    const replica = await bench.leads(DATA)
+    const { replicas, nextReplica } = replica.descriptor
+    const both = [...replicas, { replica: nextReplica, node: replicas[2]!.node, role: 'learner' as const }]
+    const next = (nextReplica + 1) as typeof nextReplica
+    await bench.runWhile(() => !replica.proposeReplicas({ replicas: both, nextReplica: next }))
+    await bench.runWhile(() => replica.descriptor.replicas.length < 4)
+    await bench.stop()
+    await bench.start()
+    expect(bench.store.hello().version).toBe(0)
+    bench.receive(2)
+    await bench.runFor(5)
+    expect(bench.store.hello().version).toBeGreaterThan(0)
+  })
+
   it('a node without replicas that starts an hour ahead tells its clients nothing of that hour', async () => {
     const bench = await Bench.open({ nodes: 3, router: true, clockOffsetMs: HOUR_MS })
     expect(bench.store.hello().version).toBe(0)
