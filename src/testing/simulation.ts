@@ -72,7 +72,7 @@ const CHECK_EVERY_MS = 100
 /** Clients that have got more than this done in a run so far take their time, else they hurry: a run is to count, and to cost no more than that. */
 const ENOUGH_CALLS_PER_MS = 0.028
 const LEISURE = 4
-const HASTE = 0.4
+const HASTE = 0.1
 
 /**
  * One run: a cluster under a workload, faults as planned, ranges split on the way; then it is healed, everything is read,
