@@ -16,7 +16,9 @@ export const scenarios: readonly Suite[] = [
   { file: 'test/sim/faults' },
   { file: 'test/sim/old-copy' },
   { file: 'test/sim/replacement' },
+  { file: 'test/sim/unknown-outcome' },
   { file: 'test/sim/weak-reads' },
+  { file: 'test/sim/young-child' },
 ]
 
 /** Random runs against a model that is obviously right. */

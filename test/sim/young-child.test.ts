@@ -1,0 +1,49 @@
+import { expect, it } from 'vitest'
+import type { RangeId } from '../../src/base/ids.js'
+import { SimCluster } from '../../src/testing/cluster.js'
+import { Client, split } from '../store/requests.js'
+
+const DATA = 2 as RangeId
+
+it.each(Array.from({ length: 20 }, (_, at) => at + 1))(
+  'a child that was cut off while a snapshot of its parent came in outlives the log that it came from (seed %i)',
+  async (seed) => {
+    const cluster = new SimCluster({
+      seed: `young ${seed}`,
+      keptBytesMax: 16 * 1024,
+      stateSyncEveryBytes: 32 * 1024,
+      syncMsMax: 2,
+    })
+    await cluster.start()
+    const db = cluster.client()
+    const fill = (count: number) =>
+      cluster.run(async () => {
+        for (let at = 0; at < count; at++) await db.put(`a${at % 10}`, `${at}/${'x'.repeat(500)}`)
+      })
+    const rangesOf = (id: number) => [...cluster.node(id).store!.replicas].map(({ range }) => range)
+    await fill(10)
+    const leader = cluster.leaderOf(DATA)!
+    const late = cluster.nodes.find(({ id }) => id !== leader)!
+    const replica = late.store!.replica(DATA)!
+    // It has the split in its log and acknowledges it; that it is committed it hears with the snapshot's first words.
+    const before = replica.raft.lastIndex
+    cluster.node(leader).store!.submit([split('k')], new Client())
+    expect(await cluster.runWhile(() => replica.raft.lastIndex === before, 5_000)).toBe(true)
+    const others = cluster.nodes.filter((node) => node !== late)
+    for (const { place } of others) cluster.network.block(place, late.place)
+    expect(await cluster.runWhile(() => rangesOf(leader).length < 3, 5_000)).toBe(true)
+    const child = rangesOf(leader).at(-1)!
+    await fill(120)
+    await cluster.runFor(1_000)
+    cluster.network.healAll()
+    expect(await cluster.runWhile(() => replica.incarnation === 0, 10_000)).toBe(true)
+    const had = late.store!.replica(child)?.id
+    // So that the power goes before the switch is durable, and after.
+    await cluster.runFor(seed % 8)
+    cluster.crash(late.id)
+    cluster.restart(late.id)
+    expect(await cluster.runWhile(() => cluster.lack !== null || !cluster.isQuiet, 30_000)).toBe(true)
+    if (had !== undefined) expect(late.store!.replica(child)!.id).toBe(had)
+    expect(cluster.violations).toEqual([])
+  },
+)
