@@ -167,7 +167,7 @@ export class Run {
       for (let ticks = below(16); ticks > 0; ticks -= 1) {
         for (const leader of cluster.leaders) {
           if (random.next() < busy) cluster.propose(leader)
-          this.#read(leader.up)
+          if (random.next() < 0.15) this.#read(leader.up)
         }
         if (!stands) this.#calm(1)
         else {
