@@ -176,6 +176,16 @@ describe('a replica whose log is let go of', () => {
     expect(found.found).toEqual([])
   })
 
+  it('may be a voter that can not be made any more, since its parent has lost the state of before the split', () => {
+    const { found, checker } = scene()
+    checker.startedWithoutState(3 as NodeId, new Set([1 as RangeId]))
+    checker.buried(3 as NodeId, 2 as RangeId, 4 as ReplicaId)
+    expect(found.found).toEqual([])
+    checker.startedWithoutState(2 as NodeId, new Set([1 as RangeId, 2 as RangeId]))
+    checker.buried(2 as NodeId, 2 as RangeId, 3 as ReplicaId)
+    expect(found.found).toEqual(['node 2 gives up replica 2 of range 2, a voter that had forgotten nothing'])
+  })
+
   it('is no voter that has forgotten nothing', () => {
     const { found, checker } = scene()
     checker.buried(3 as NodeId, 2 as RangeId, 4 as ReplicaId)
