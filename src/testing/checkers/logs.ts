@@ -39,8 +39,8 @@ export class LogChecker {
   readonly #onBuried: (node: NodeId, range: RangeId, lowest: ReplicaId) => void
 
   /**
-   * `committed`: term of the entry that is known to be committed at this place; null: none is yet. `onBuried`: a node lets go of all that it
-   * durably holds of a range.
+   * `committed`: term of the entry that is known to be committed at this place; null: none is yet. `onBuried`: a node lets go of a range
+   * of which it durably holds a state (a log alone is of no use: one of a child whose parent's log was lost, for instance).
    */
   constructor(
     violations: Violations,
@@ -98,8 +98,8 @@ export class LogChecker {
   }
 
   #buried(node: NodeId, { range, lowest }: { range: RangeId; lowest: ReplicaId }): void {
-    const copy = this.#copies.get(node)?.get(range)
-    if (copy !== undefined && Math.max(copy.syncedLast, copy.base) > 0) this.#onBuried(node, range, lowest)
+    const state = this.#copies.get(node)?.get(range)?.checkpoint
+    if (state != null && state.storages.length > 0) this.#onBuried(node, range, lowest)
     this.#copies.get(node)?.delete(range)
     ofNode(this.#lowest, node).set(range, lowest)
   }
