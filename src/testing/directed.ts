@@ -18,17 +18,19 @@ export const CELLS: readonly Cell[] = FAULT_NAMES.flatMap((name) => PHASES.map((
  * so many faults meet these by chance; splits, transfers and starts are over in some milliseconds.
  */
 const WEIGHTS: Readonly<Record<Phase, number>> = {
-  idle: 3,
+  idle: 4,
   election: 1,
-  snapshot: 2,
+  snapshot: 3,
   split: 4,
   transfer: 4,
   membership: 1,
   restart: 4,
   recovery: 1,
 }
-/** Of harm that has to wait for all to be whole, and is brought about by nothing else. */
-const RARE_WEIGHT = 4
+/** Of harm that has to wait until what was harmed before is whole, and is brought about by nothing else. */
+const RARE_WEIGHT = 5
+/** Of a snapshot that is damaged while another node starts: in two tries of three it is in before, or nothing of it has come yet. */
+const RAREST_WEIGHT = 14
 const RARE: ReadonlySet<string> = new Set<Harm>([
   'entry rotten',
   'log rotten',
@@ -42,7 +44,7 @@ const WALK = CELLS.flatMap((cell) => Array.from({ length: weightOf(cell) }, () =
 /** From one cell of a plan to the next: they differ in fault and in phase, and all come in turn. */
 const STRIDE = coprimeTo(WALK.length, Math.round(WALK.length * 0.618))
 /** Cells that one plan is to reach, evenly over its time. */
-const CELLS_PER_PLAN = 24
+const CELLS_PER_PLAN = 26
 /** A phase mostly comes within this time of what is to bring it about. */
 const WAIT_MS = 3_500
 /** A fault that missed it then waits for the phase to come of something else. */
@@ -64,6 +66,7 @@ interface Bounds {
 function weightOf({ name, phase }: Cell): number {
   // What rots is taken in at that moment.
   if (name === 'snapshot rotten' && phase === 'idle') return 0
+  if (name === 'snapshot rotten' && phase === 'restart') return RAREST_WEIGHT
   return RARE.has(name) ? RARE_WEIGHT : WEIGHTS[phase]
 }
 

@@ -9,13 +9,6 @@ const exceptions: readonly Exception[] = [
   { name: 'snapshot rotten', phase: 'idle', reason: 'what rots is taken in at that moment, and the cluster not idle' },
 ]
 
-/** Never seen to meet, though nothing forbids it: a start and a snapshot last a few milliseconds each. Told, and no failure. */
-const seldom: readonly Cell[] = [{ name: 'snapshot rotten', phase: 'restart' }]
-
-export function isSeldom({ name, phase }: Cell): boolean {
-  return seldom.some((each) => each.name === name && each.phase === phase)
-}
-
 /** Every fault in every phase, but for the exceptions. */
 export const cellsToMeet: readonly Cell[] = CELLS.filter(
   ({ name, phase }) => !exceptions.some((each) => each.name === name && each.phase === phase),

@@ -20,8 +20,15 @@ export class DiskFaults {
   readonly #tools: FaultTools
   /** Nodes that may have forgotten something for which nobody has made up yet. */
   readonly #harmed = new Set<number>()
-  /** Nodes that run on an old copy of their disk, or were kept out with it, and that copy. */
-  readonly #old = new Map<number, DiskCopy>()
+  /** Nodes that run on an old copy of their disk, were kept out with it, or wait for it. */
+  readonly #old = new Set<number>()
+  /** Of these, those that run on their own disk still. */
+  readonly #waitForOld = new Set<number>()
+  /**
+   * Nodes that came back without their replicas, which some other may not have heard of yet. None rejoins a second time so: what it said
+   * before that, held up on its way to the other, would be taken for newer than all that it says now.
+   */
+  readonly #unheard = new Set<number>()
   /** Nodes with the log of another. */
   readonly #swapped = new Set<number>()
   readonly #notBeforeMs = new Map<number, number>()
@@ -53,8 +60,10 @@ export class DiskFaults {
   heal(): void {
     for (const { id, disk } of this.#tools.cluster.nodes) {
       disk.heal()
+      if (this.#waitForOld.has(id)) this.#old.delete(id)
       if (this.#old.has(id)) this.#rejoin(id)
     }
+    this.#waitForOld.clear()
   }
 
   #one(target: Target): number {
@@ -158,7 +167,8 @@ export class DiskFaults {
   /** Two looks: a node whose harm nobody has noticed yet has not been replaced either. */
   #awaitWhole(wasWhole: boolean): void {
     const { cluster } = this.#tools
-    const isWhole = cluster.lack === null && this.#old.size === 0
+    for (const id of this.#unheard) if (cluster.node(id).isLetInByAll) this.#unheard.delete(id)
+    const isWhole = cluster.lack === null && this.#old.size === 0 && this.#unheard.size === 0
     if (isWhole && wasWhole) return this.#harmed.clear()
     cluster.scheduler.schedule(WHOLE_EVERY_MS, () => this.#awaitWhole(isWhole))
   }
@@ -168,7 +178,9 @@ export class DiskFaults {
     const node = cluster.node(id)
     switch (harm) {
       case 'wiped':
+        if (this.#unheard.has(id)) return null
         return this.#whileDown(id, () => {
+          this.#unheard.add(id)
           cluster.wipe(id)
           return true
         })
@@ -213,28 +225,32 @@ export class DiskFaults {
     cluster.crash(id)
     const copy = disk.copy()
     restart(id)
-    this.#old.set(id, copy)
-    return () => {
-      cluster.rollBack(id, copy)
-      restart(id)
-      this.#awaitMet(id, copy)
-    }
+    this.#old.add(id)
+    this.#waitForOld.add(id)
+    return () => this.#putBack(id, copy)
   }
 
-  /** Once all others have let it in, nobody has seen the start that the copy lacks: then it has promised nobody anything. */
-  #awaitMet(id: number, copy: DiskCopy): void {
-    const { cluster } = this.#tools
-    cluster.scheduler.schedule(2 * REJOIN_MS_MAX, () => {
-      if (this.#old.get(id) !== copy) return
-      if (cluster.node(id).isLetInByAll) this.#old.delete(id)
-      else this.#awaitMet(id, copy)
-    })
+  /**
+   * Not before all others have seen a start that the copy lacks. Of those that have not, one could be left alone with it while those that
+   * have are down, and could not know: that is more than is promised (decision 0009, drawback).
+   */
+  #putBack(id: number, copy: DiskCopy): void {
+    const { cluster, restart } = this.#tools
+    if (!this.#waitForOld.has(id)) return
+    if (!cluster.node(id).isLetInByAll) {
+      cluster.scheduler.schedule(LOOK_AGAIN_MS, () => this.#putBack(id, copy))
+      return
+    }
+    this.#waitForOld.delete(id)
+    cluster.rollBack(id, copy)
+    restart(id)
   }
 
   #keptOut(node: SimNode, why: string): void {
     const { cluster, random } = this.#tools
     if (this.#swapped.has(node.id)) return
-    if (!this.#old.has(node.id)) return cluster.report(`${node.place} was kept out: ${why}`)
+    if (!this.#old.has(node.id) || this.#waitForOld.has(node.id))
+      return cluster.report(`${node.place} was kept out: ${why}`)
     cluster.scheduler.schedule(random.between(0, REJOIN_MS_MAX), () => this.#rejoin(node.id))
   }
 
@@ -242,6 +258,7 @@ export class DiskFaults {
     const { cluster } = this.#tools
     if (!this.#old.has(id) || cluster.node(id).isUp) return
     this.#old.delete(id)
+    this.#unheard.add(id)
     void cluster.rejoin(id)
   }
 }

@@ -1,16 +1,21 @@
 import type { Coverage } from '../../../src/testing/coverage.js'
 import type { Cell } from '../../../src/testing/directed.js'
-import { cellsToMeet, isSeldom } from '../coverage-exceptions.js'
+import { cellsToMeet } from '../coverage-exceptions.js'
 import { COUNTED, fixed, twice } from '../seeds.js'
 import { clientsMeet } from '../workload-demands.js'
 import type { Job, Outcome } from './jobs.js'
 import { runJobs } from './pool.js'
 import { coverageOf, coverageText, lackOf, lineOf, metBy, summaryOf } from './report.js'
 
-/** What the list is meant to have of each; less is told. */
+/** The list has at least so many of each, or the build fails. */
 const HITS_MIN = 20
-/** Less fails: any change of the code moves the counts a little. */
-const HITS_FLOOR = 5
+/**
+ * Below it a cell is told: any change of the code moves the counts by some, and it may be the next to fail. The walk of
+ * `src/testing/directed.ts` is then to come by it more often (`weightOf`), unless the fault hardly ever takes effect in its scenario
+ * (`npm run sim -- --scenarios`): then what brings its phase about no longer does, or something keeps the fault from striking, and that is
+ * to be found.
+ */
+const HITS_GOAL = 30
 const FRESH = 20
 /** Somebody watches. */
 const TELL_EVERY = 50
@@ -26,7 +31,8 @@ interface CiOptions {
 
 /**
  * What every build runs: a fixed list of seeds, of which enough must count and which together have every fault in every phase often;
- * a directed scenario for each that came seldom; some short seeds twice. Then fresh seeds, which are reported and fail nothing: who has a change in hand did not make what they find. Returns an exit code.
+ * a directed scenario for each that did not come often enough, to tell why; some short seeds twice. Then fresh seeds, which are reported
+ * and fail nothing: who has a change in hand did not make what they find. Returns an exit code.
  */
 export async function runCi({ processes, shrinkTo }: CiOptions): Promise<number> {
   const run = (jobs: readonly Job[]) => runAll(jobs, processes)
@@ -34,8 +40,9 @@ export async function runCi({ processes, shrinkTo }: CiOptions): Promise<number>
   console.log(summaryOf(outcomes, wallMs))
   const coverage = coverageOf(outcomes)
   console.log(coverageText(coverage))
-  const rare = cellsToMeet.filter((cell) => countOf(coverage, cell) < HITS_MIN)
-  for (const cell of rare) console.log(`${describeCell(cell)} ${countOf(coverage, cell)} times, not ${HITS_MIN}`)
+  const low = cellsToMeet.filter((cell) => countOf(coverage, cell) < HITS_GOAL)
+  for (const cell of low) console.log(`${describeCell(cell)} ${countOf(coverage, cell)} times, not ${HITS_GOAL}`)
+  const rare = low.filter((cell) => countOf(coverage, cell) < HITS_MIN)
   const met = await runScenarios(run, rare, shrinkTo)
   const uncounted = outcomes.flatMap(countLack)
   for (const lack of uncounted) console.log(lack)
@@ -43,9 +50,7 @@ export async function runCi({ processes, shrinkTo }: CiOptions): Promise<number>
   const lacks = [
     ...metTooSeldom(outcomes),
     ...(counted < COUNTED ? [`only ${counted} seeds count, not ${COUNTED}`] : []),
-    ...met
-      .filter(({ cell, missed }) => missed && !isSeldom(cell) && countOf(coverage, cell) < HITS_FLOOR)
-      .map(({ cell }) => `${describeCell(cell)} less than ${HITS_FLOOR} times, and its scenario missed it`),
+    ...rare.map((cell) => `${describeCell(cell)} ${countOf(coverage, cell)} times, not ${HITS_MIN}`),
   ]
   for (const lack of lacks) console.log(`FAILED ${lack}`)
   const same = await run(twice.map((seed) => ({ seed, twice: true, faultyMs: 12_000 })))
@@ -69,7 +74,7 @@ function metTooSeldom(outcomes: readonly Outcome[]): string[] {
 /** A directed scenario for each fault in each phase. Returns an exit code. */
 export async function runAllScenarios({ processes, shrinkTo }: CiOptions): Promise<number> {
   const met = await runScenarios((jobs) => runAll(jobs, processes), cellsToMeet, shrinkTo)
-  return met.some(({ cell, violation, missed }) => violation !== null || (missed && !isSeldom(cell))) ? 1 : 0
+  return met.some(({ violation, missed }) => violation !== null || missed) ? 1 : 0
 }
 
 async function runScenarios(
