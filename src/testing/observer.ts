@@ -42,7 +42,6 @@ export function observerOf(parts: ObserverParts): NodeObserver {
     stores: (node, keys) => checkers.stored(node.id, [...(node.store?.replicas ?? [])], keys),
     serves: (node) => {
       saw(node, 'serves')
-      checkers.started(node.id, [...node.store!.replicas])
       parts.phases().served(node, (range) => checkers.applied.highest(range))
     },
     forgot: (node) => {

@@ -176,14 +176,19 @@ describe('a replica whose log is let go of', () => {
     expect(found.found).toEqual([])
   })
 
-  it('may be a voter that can not be made any more, since its parent has lost the state of before the split', () => {
+  it('counts only if its log names a state of its own: else it can not be made where its parent is lost', () => {
     const { found, checker } = scene()
-    checker.startedWithoutState(3 as NodeId, new Set([1 as RangeId]))
-    checker.buried(3 as NodeId, 2 as RangeId, 4 as ReplicaId)
+    const log = new LogChecker(found, undefined, (...buried) => checker.buried(...buried))
+    const wrote = (item: object) => log.wrote(3 as NodeId, [{ range: 2, ...item }] as unknown as LogItem[])()
+    const checkpointOf = (storages: object[]) => ({ replica: 3, truncated: { index: 0, term: 0 }, storages })
+    wrote({ kind: 'entries', entries: [{ index: 1, term: 1, kind: 'commands', payload: new Uint8Array() }] })
+    wrote({ kind: 'tombstone', lowest: 4 })
+    wrote({ kind: 'checkpoint', checkpoint: checkpointOf([]) })
+    wrote({ kind: 'tombstone', lowest: 4 })
     expect(found.found).toEqual([])
-    checker.startedWithoutState(2 as NodeId, new Set([1 as RangeId, 2 as RangeId]))
-    checker.buried(2 as NodeId, 2 as RangeId, 3 as ReplicaId)
-    expect(found.found).toEqual(['node 2 gives up replica 2 of range 2, a voter that had forgotten nothing'])
+    wrote({ kind: 'checkpoint', checkpoint: checkpointOf([{ storage: 1 }]) })
+    wrote({ kind: 'tombstone', lowest: 4 })
+    expect(found.found).toEqual(['node 3 gives up replica 3 of range 2, a voter that had forgotten nothing'])
   })
 
   it('is no voter that has forgotten nothing', () => {

@@ -65,12 +65,6 @@ export class ClusterCheckers {
     this.#tables.restarted(node)
   }
 
-  /** The node has replayed its log and serves. */
-  started(node: NodeId, replicas: readonly Replica[]): void {
-    if (replicas.every(({ hasState }) => hasState)) return
-    this.durability.startedWithoutState(node, new Set(replicas.map(({ range }) => range)))
-  }
-
   /** The node's disk is gone. */
   wiped(node: NodeId): void {
     this.durability.forgot(node)

@@ -20,8 +20,6 @@ export class DurabilityChecker {
   readonly #newest = new Map<RangeId, Committed>()
   /** Replicas that have forgotten: they never vote again. */
   readonly #gone = new Set<string>()
-  /** Replicas that their node's log knows and can't make. */
-  readonly #unmade = new Set<string>()
 
   constructor(violations: Violations, logs: Pick<LogChecker, 'holds' | 'held' | 'lowest'>) {
     this.#violations = violations
@@ -60,24 +58,12 @@ export class DurabilityChecker {
     }
   }
 
-  /**
-   * The node has started and made the replicas of `made`, one at least without a state. A child of that one is made by replaying the
-   * split, which takes a state of before it; whose comes from behind it never makes the child, and the range gives it a new id.
-   */
-  startedWithoutState(node: NodeId, made: ReadonlySet<RangeId>): void {
-    for (const [range, { descriptor }] of this.#newest) {
-      if (made.has(range)) continue
-      for (const each of descriptor.replicas) if (each.node === node) this.#unmade.add(nameOf(range, each.replica))
-    }
-  }
-
   /** A node lets go of all that it holds of the range: ids below `lowest` are out there. No voter may be among them that has forgotten nothing. */
   buried(node: NodeId, range: RangeId, lowest: ReplicaId): void {
     const replicas = this.#newest.get(range)?.descriptor.replicas ?? []
     const lost = replicas.find((each) => each.node === node && each.replica < lowest && each.role !== 'learner')
-    const name = lost === undefined ? null : nameOf(range, lost.replica)
     this.#violations.require(
-      name === null || this.#gone.has(name) || this.#unmade.has(name),
+      lost === undefined || this.#gone.has(nameOf(range, lost.replica)),
       () => `node ${node} gives up replica ${lost!.replica} of range ${range}, a voter that had forgotten nothing`,
     )
   }

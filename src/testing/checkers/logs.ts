@@ -40,7 +40,8 @@ export class LogChecker {
 
   /**
    * `committed`: term of the entry that is known to be committed at this place; null: none is yet. `onBuried`: a node lets go of a range
-   * of which it durably holds a state (a log alone is of no use: one of a child whose parent's log was lost, for instance).
+   * whose log names a state of its own. Until then a child's state is made by replaying the split on its parent's: where that one is
+   * lost or damaged, the child's log is of no use (seeds/child-of-lost-parent.json).
    */
   constructor(
     violations: Violations,
