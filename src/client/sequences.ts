@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.js'
 
-/** Hands out a session's sequences and knows the lowest one still waited for (PROTOCOLS: at most once). */
+/** Hands out a session's sequences and knows the lowest one still waited for: below it ranges remember no outcome. */
 export class Sequences {
   #next = 1
   #lowest = 1

@@ -13,7 +13,7 @@ export interface SessionImage {
 }
 
 /**
- * What a range remembers so that a request is applied at most once (PROTOCOLS of sessions; the idea is thesis 6.3).
+ * What a range remembers so that a request is applied at most once (the idea is thesis 6.3).
  *
  * The table is a function of the outcomes it was told and of the floor, whatever happened between: of every outcome at
  * or above the floor, a session's lowest is the greatest that any of them named, and those with a sequence at or above

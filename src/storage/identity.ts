@@ -118,7 +118,7 @@ export function nextBootCounter({ boots }: Identity): number {
   return (boots.at(-1)?.counter ?? 0) + 1
 }
 
-/** With this start in its history. Must be durable, in our log first (own-log.ts) and then here, before the node speaks (PROTOCOLS 4). */
+/** With this start in its history. Must be durable, in our log first (own-log.ts) and then here, before the node speaks (decision 0009). */
 export function withBoot(identity: Identity, boot: BootId): Identity {
   const counter = nextBootCounter(identity)
   return { ...identity, boots: [...identity.boots, { counter, id: boot }], hasLog: true }

@@ -54,8 +54,7 @@ interface Switch {
 }
 
 /**
- * How replicas come and go on this node. Whatever replaces or ends a state is a switch in our log (PROTOCOLS 3), and always in this
- * order:
+ * How replicas come and go on this node. Whatever replaces or ends a state is a switch in our log, and always in this order:
  *
  * 1. The storage id of a new state is durable in our log before its first key is written: after a crash nobody else gets it.
  * 2. A state sync covers what the switch rests on: what was staged, and the checkpoints of ranges that were cut from this one and

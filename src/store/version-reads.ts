@@ -29,7 +29,7 @@ export interface VersionReadsParts {
 }
 
 /**
- * Reads that any replica answers (PROTOCOLS of log time: the view by version). Entry timestamps strictly increase along a log, so a
+ * Reads that any replica answers (ARCHITECTURE.md, one idea: the view by version). Entry timestamps strictly increase along a log, so a
  * replica that has applied an entry with timestamp T has everything up to T: a read that needs version T is answered once
  * the range's clock here is at or above it, led or not. Where nothing is written the clock stands: then an empty entry is asked for.
  */

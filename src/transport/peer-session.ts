@@ -82,7 +82,7 @@ export class PeerSession {
 
   /**
    * Nothing of a new boot is taken before the boot is on disk here: a vote or acknowledgement that counts must not be forgotten by
-   * the one who gave it and go unnoticed (PROTOCOLS 4).
+   * the one who gave it and go unnoticed (decision 0009).
    */
   #begin(own: PeerIdentity, hello: PeerHello): void {
     if (this.#isClosed) return

@@ -2,7 +2,7 @@ import { HoldfastError } from '../../base/errors.js'
 
 /**
  * A table of contents of the log is gone, or what it named: nobody can tell what this node voted for and acknowledged. It must not
- * speak under its replica ids again (PROTOCOLS 4). Code INTERNAL.
+ * speak under its replica ids again (decision 0012). Code INTERNAL.
  */
 export class LogForgot extends HoldfastError {
   override readonly name = 'LogForgot'

@@ -16,7 +16,7 @@ export function vacatedBy(id: ReplicaId, { before, after }: { before: Descriptor
  *
  * A split makes the child's voters where it is applied. A node that is taken past it by a snapshot of the parent never applies it, and
  * would leave the child with a voter less for ever: nobody but a majority of the others could give it a new id. An empty voter
- * under the id that the split named is only right if nothing was ever promised under it (PROTOCOLS 4). That is so, whatever the id:
+ * under the id that the split named is only right if nothing was ever promised under it (decision 0012). That is so, whatever the id:
  *
  * 1. The range was born after our log began. Before the snapshot the parent's replica here was a member of its range, as of a state
  *    that it had reached in this log, and held these keys under a lower generation (`vacated`). So the split stands in the
@@ -28,7 +28,7 @@ export function vacatedBy(id: ReplicaId, { before, after }: { before: Descriptor
  *
  * Where either can't be shown, the range replaces the id by a new one, as after the loss of a disk.
  *
- * It votes for nobody within one election timeout, as the split's own voters do (PROTOCOLS 8).
+ * It votes for nobody within one election timeout, as the split's own voters do: the parent's leader may still answer for these keys.
  */
 export class Missed {
   readonly #replicas: ReadonlyMap<RangeId, Replica>
