@@ -207,15 +207,20 @@ const NOWHERE: Span = { start: '' as Key, end: '' as Key }
 
 /** What is known of a range whose state is still to come. `span`: where it lies, or did a moment ago. */
 export function unknownRange(range: RangeId, span = NOWHERE): Bookkeeping {
+  return unwritten({
+    range,
+    span,
+    generation: 0 as Generation,
+    epoch: 0,
+    replicas: [],
+    nextReplica: 0 as ReplicaId,
+  })
+}
+
+/** Of a range before its first entry. */
+export function unwritten(descriptor: Descriptor): Bookkeeping {
   return {
-    descriptor: {
-      range,
-      span,
-      generation: 0 as Generation,
-      epoch: 0,
-      replicas: [],
-      nextReplica: 0 as ReplicaId,
-    },
+    descriptor,
     clock: NO_VERSION,
     sessionFloor: NO_VERSION,
     collectionFloor: NO_VERSION,

@@ -1,10 +1,9 @@
 import type { NodeInfo } from '../base/descriptor.js'
 import type { RangeId, StorageId } from '../base/ids.js'
-import { META_RANGE, NO_VERSION } from '../base/ids.js'
+import { META_RANGE } from '../base/ids.js'
 import type { Logger } from '../base/ports.js'
-import type { Bookkeeping } from '../kv/types.js'
 import type { Checkpoint, NodeLog, RecoveredRange, StateStore, StateVerdict } from '../storage/types.js'
-import { type Birth, FRESH, NOTHING, type ReplicaFactory } from './factory.js'
+import { type Birth, FRESH, NOTHING, type ReplicaFactory, unwritten } from './factory.js'
 import { readIndex } from './index-rows.js'
 import type { LogWriter } from './log-writer.js'
 import { logLostState } from './lost-state.js'
@@ -109,15 +108,7 @@ function bornCheckpoints(parts: OpenParts): { range: RangeId; checkpoint: Checkp
     // Born once: what our log knows of has lived, or is out.
     if (own === undefined || log.recovered.has(descriptor.range) || log.tombstones.has(descriptor.range)) continue
     const storage = (log.node.nextStorage + born.length) as StorageId
-    const bookkeeping: Bookkeeping = {
-      descriptor,
-      clock: NO_VERSION,
-      sessionFloor: NO_VERSION,
-      collectionFloor: NO_VERSION,
-      rangeVersion: 1,
-      lineage: [],
-      digest: 0,
-    }
+    const bookkeeping = unwritten(descriptor)
     const storages = [{ span: descriptor.span, storage }]
     born.push({
       range: descriptor.range,

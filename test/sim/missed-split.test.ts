@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { RangeId } from '../../src/base/ids.js'
 import { SimCluster } from '../../src/testing/cluster.js'
+import { expectAll, fill, replicasOf } from './data.js'
 
 const DATA = 2
 
@@ -11,50 +12,19 @@ async function started(seed: string): Promise<SimCluster> {
   return cluster
 }
 
-/** Writes `count` values under a prefix; returns what was acknowledged. */
-async function fill(cluster: SimCluster, prefix: string, count: number): Promise<Map<string, string>> {
-  const db = cluster.client()
-  const written = new Map<string, string>()
-  const filler = 'x'.repeat(500)
-  await cluster.run(async () => {
-    for (let at = 0; at < count; at++) {
-      const [key, value] = [`${prefix}${at}`, `${at}/${filler}`]
-      await db.put(key, value)
-      written.set(key, value)
-    }
-  })
-  return written
-}
-
-async function expectAll(cluster: SimCluster, written: ReadonlyMap<string, string>): Promise<void> {
-  const db = cluster.client()
-  const keys = [...written.keys()]
-  for (let from = 0; from < keys.length; from += 100) {
-    const some = keys.slice(from, from + 100)
-    expect(await cluster.run(() => db.getMany(some))).toEqual(some.map((key) => written.get(key)))
-  }
-}
-
-/** What the leader of a range has applied, or nothing. */
-function replicasOf(cluster: SimCluster, range: number): string[] {
-  const leader = cluster.leaderOf(range)
-  const replicas = leader === null ? [] : cluster.node(leader).store!.replica(range as RangeId)!.descriptor.replicas
-  return replicas.map(({ replica, node, role }) => `${replica}@${node} ${role}`)
-}
-
 /**
  * One node is down; meanwhile the range is split at each of the keys, the last first, and so much is written to all pieces that the
  * log of the splits is let go of.
  */
 async function missing(cluster: SimCluster, at: readonly string[]) {
-  await fill(cluster, 'a', 20)
+  await fill(cluster, 'a', 20, 500)
   const away = [3, 2, 1].find((id) => id !== cluster.leaderOf(DATA) && id !== cluster.leaderOf(1))!
   cluster.crash(away)
   const db = cluster.client()
   const children: number[] = []
   for (const key of at) children.push((await cluster.run(() => db.split(key))).range)
-  const written = await fill(cluster, 'b', 400)
-  for (const prefix of at) for (const [key, value] of await fill(cluster, prefix, 400)) written.set(key, value)
+  const written = await fill(cluster, 'b', 400, 500)
+  for (const prefix of at) for (const [key, value] of await fill(cluster, prefix, 400, 500)) written.set(key, value)
   const others = [1, 2, 3].filter((id) => id !== away) as [number, number]
   return { away, others, children, written }
 }
