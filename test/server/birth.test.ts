@@ -7,7 +7,7 @@ import { newClusterId } from '../../src/server/real-ports.js'
 import { openDataDirectory } from '../../src/storage/data-directory.js'
 import { newIdentity, readIdentity, writeIdentity } from '../../src/storage/identity.js'
 import { callIdentify } from '../../src/transport/peer-calls.js'
-import { Bench, eventually, refusal, serving, type TestNode } from './support.js'
+import { Bench, refusal, serving, type TestNode } from './support.js'
 
 const bench = new Bench()
 afterEach(() => bench.clear())
@@ -172,7 +172,8 @@ describe('a birth that was written and reached nobody else', () => {
     const cluster = await dieAfterWriting(teller!, nodes)
     await late!.stop()
     await teller!.start()
-    await eventually(async () => (await clusterOf(member!)) === cluster)
+    await member!.joined()
+    expect(await clusterOf(member!)).toBe(cluster)
     await teller!.stop()
     late!.join = []
     await late!.start()
@@ -187,11 +188,12 @@ describe('a birth that was written and reached nobody else', () => {
     const cluster = await dieAfterWriting(teller!, nodes)
     await late!.stop()
     await teller!.start()
-    await eventually(async () => (await clusterOf(member!)) === cluster)
+    await member!.joined()
+    expect(await clusterOf(member!)).toBe(cluster)
     const moved = await bench.node([member!.peer])
     Object.assign(moved, { directory: late!.directory })
     await moved.start()
-    expect(await eventually(() => moved.id)).toBe(3)
+    expect(await moved.joined()).toBe(3)
     const db = await bench.connect([teller!, moved])
     await serving(db, { nodes: 3, ranges: 2 })
   })

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { HoldfastError } from '../../src/client/index.js'
 import { foreign } from './foreign.js'
-import { Bench, eventually, serving } from './support.js'
+import { Bench, serving } from './support.js'
 
 const bench = new Bench()
 afterEach(() => bench.clear())
@@ -74,7 +74,7 @@ describe('a node that is stopped while calls are open', () => {
     await joiner.start()
     await Promise.all([joiner.stop(), joiner.stop()])
     await joiner.start()
-    await eventually(() => joiner.id)
+    await joiner.joined()
   })
 
   test('tells unary callers by the code of the catalogue, or their connection ends', async () => {

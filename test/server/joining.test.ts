@@ -47,7 +47,7 @@ describe('a node that joins after init', () => {
     const [member] = await bench.cluster(1)
     const joiner = await bench.node([member!.peer])
     await joiner.start()
-    const id = await eventually(() => joiner.id)
+    const id = await joiner.joined()
     await joiner.stop()
     const moved = await bench.node([member!.peer])
     Object.assign(moved, { directory: joiner.directory })
@@ -80,7 +80,7 @@ describe('a node that joins after init', () => {
     for (const { peer } of nodes) {
       const joiner = await bench.node([peer])
       await joiner.start()
-      ids.add(await eventually(() => joiner.id))
+      ids.add(await joiner.joined())
     }
     expect([...ids].every((id) => id > 3)).toBe(true)
     expect(ids.size).toBe(3)
@@ -99,7 +99,7 @@ describe('a join address that does not answer', () => {
     await member.start()
     expect(await joiner.lines.find(/there is no cluster yet/)).toContain(`join ${member.peer}`)
     await initCluster(member.client)
-    expect(await eventually(() => joiner.id)).toBe(2)
+    expect(await joiner.joined()).toBe(2)
   })
 
   test('does not keep a node from stopping, nor one that has a cluster from serving', async () => {
@@ -162,7 +162,7 @@ describe('who does not belong is refused by name, and nobody dies', () => {
     const anew = await bench.node(nodes.slice(0, 2).map(({ peer }) => peer))
     Object.assign(anew, { directory: wiped.directory })
     await anew.start()
-    expect(await eventually(() => anew.id)).toBe(4)
+    expect(await anew.joined()).toBe(4)
   })
 
   test('a data directory of another cluster than --join leads to: both are named, nothing stays open', async () => {

@@ -27,7 +27,7 @@ describe('a node whose state is lost', () => {
     await node!.start()
     expect(await node!.lines.find(/error: the state is lost: /)).toContain(what)
     expect(node!.lines.count(/error: state of a replica given up, a snapshot will replace it/)).toBe(2)
-    await eventually(() => node!.lines.count(/info: snapshot installed/) === 2 || null)
+    await node!.lines.reach(/info: snapshot installed/, 2)
     const { ranges } = await eventually(async () => {
       const status = await serving(db, { nodes: 3, ranges: 2 })
       const isWhole = status.ranges.every(({ states }) => new Set(states.map(({ digest }) => digest)).size === 1)

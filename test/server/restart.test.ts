@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { ProcessCluster } from '../../jepsen-like-tests/processes.js'
 import { type Holdfast, HoldfastError } from '../../src/client/index.js'
+import { Happenings } from '../happenings.js'
 import { Bench, serving } from './support.js'
 
 const bench = new Bench()
@@ -13,6 +14,7 @@ class Writer {
   readonly unknown = new Set<string>()
   readonly #db: Holdfast
   readonly #callers: Promise<void>[]
+  readonly #acknowledgements = new Happenings()
   #next = 0
   #stopped = false
 
@@ -28,6 +30,7 @@ class Writer {
       try {
         await this.#db.put(key, value)
         this.acknowledged.set(key, value)
+        this.#acknowledgements.happened()
       } catch (error) {
         if (!(error instanceof HoldfastError)) throw error
         if (error.mayHaveBeenApplied) this.unknown.add(key)
@@ -36,7 +39,7 @@ class Writer {
   }
 
   async reach(count: number): Promise<void> {
-    while (this.acknowledged.size < count) await new Promise((resolve) => setTimeout(resolve, 5))
+    await this.#acknowledgements.until(() => this.acknowledged.size >= count)
   }
 
   async stop(): Promise<void> {

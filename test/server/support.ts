@@ -13,6 +13,7 @@ import {
 } from '../../src/client/index.js'
 import { type NodeOptions, type RunningNode, startNode } from '../../src/server/index.js'
 import { eventually } from '../eventually.js'
+import { Happenings } from '../happenings.js'
 
 export { eventually }
 
@@ -44,14 +45,26 @@ export async function freeAddress(): Promise<string> {
 export class Lines implements Logger {
   readonly all: string[] = []
   readonly whole: { readonly level: string; readonly message: string; readonly fields: unknown }[] = []
+  readonly #logged = new Happenings()
 
   log(level: string, message: string, fields?: unknown): void {
     this.all.push(`${level}: ${message}`)
     this.whole.push({ level, message, fields })
+    this.#logged.happened()
   }
 
   find(pattern: RegExp): Promise<string> {
-    return eventually(() => this.all.find((line) => pattern.test(line)) ?? null)
+    return this.until(() => this.all.find((line) => pattern.test(line)) ?? null)
+  }
+
+  /** For what is told by a line: looked at again after each. Resolves with the first answer that is neither null nor false. */
+  until<Value>(look: () => Value | null): Promise<Value> {
+    return this.#logged.until(look)
+  }
+
+  /** Resolves once so many lines, since the first, match. */
+  async reach(pattern: RegExp, count: number): Promise<void> {
+    await this.until(() => this.count(pattern) >= count)
   }
 
   count(pattern: RegExp): number {
@@ -82,6 +95,11 @@ export class TestNode {
 
   get id(): number | null {
     return this.#running?.node ?? null
+  }
+
+  /** Resolves with its id once it belongs to a cluster; at the latest its line that it serves wakes who waits. */
+  joined(): Promise<number> {
+    return this.lines.until(() => this.id)
   }
 
   get http(): string | null {

@@ -4,7 +4,7 @@ import healthPackage from 'grpc-health-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClusterStatus, Holdfast } from '../../src/client/index.js'
 import { codeOf, foreign } from './foreign.js'
-import { Bench, eventually, serving, type TestNode } from './support.js'
+import { Bench, serving, type TestNode } from './support.js'
 
 const bench = new Bench()
 let nodes: TestNode[] = []
@@ -147,10 +147,9 @@ describe('a client that knows one node and the .proto', () => {
     const asIs = (sent: Buffer): Buffer => sent
     const path = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo'
     const call = client.makeBidiStreamRequest(path, asIs, asIs)
-    const answers: Buffer[] = []
-    call.on('data', (some: Buffer) => answers.push(some)).on('error', () => {})
+    const listing = new Promise<Buffer>((resolve) => call.once('data', resolve).on('error', () => {}))
     call.write(Buffer.from([0x3a, 1, 0x2a]))
-    const listed = await eventually(() => answers[0] ?? null)
+    const listed = await listing
     for (const name of ['KeyValue', 'Admin', 'Stream']) expect(listed.includes(`holdfast.v1.${name}`)).toBe(true)
     call.cancel()
   })

@@ -8,6 +8,7 @@ import { type ClientHandler, startClientServer } from '../../src/transport/clien
 import { GrpcConnector } from '../../src/transport/connector.js'
 import { channelOptions, streamMethods } from '../../src/transport/methods.js'
 import type { UnaryHandler } from '../../src/transport/unary.js'
+import { Happenings } from '../happenings.js'
 
 export const CLUSTER = '0123456789abcdef0123456789abcdef' as ClusterId
 export const NODE = { node: 1 as NodeId, clientAddress: '127.0.0.1:1', peerAddress: '127.0.0.1:2', pid: 3 }
@@ -16,24 +17,19 @@ export const HELLO: ServerHello = { cluster: CLUSTER, node: NODE.node, nodes: [N
 /** Things happen later; a test waits for the one it wants. */
 export class Mailbox<Item> {
   readonly items: Item[] = []
-  #waiting: (() => void)[] = []
+  readonly #arrivals = new Happenings()
 
   put(item: Item): void {
     this.items.push(item)
-    for (const wake of this.#waiting.splice(0)) wake()
+    this.#arrivals.happened()
   }
 
-  async find(wanted: (item: Item) => boolean): Promise<Item> {
-    for (;;) {
-      const found = this.items.find(wanted)
-      if (found !== undefined) return found
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    }
+  find(wanted: (item: Item) => boolean): Promise<Item> {
+    return this.#arrivals.until(() => this.items.find(wanted) ?? null)
   }
 
-  async count(least: number): Promise<readonly Item[]> {
-    while (this.items.length < least) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    return this.items
+  count(least: number): Promise<readonly Item[]> {
+    return this.#arrivals.until(() => (this.items.length >= least ? this.items : null))
   }
 }
 
