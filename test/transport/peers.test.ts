@@ -6,6 +6,7 @@ import { limits } from '../../src/base/limits.js'
 import type { Clock } from '../../src/base/ports.js'
 import type { PeerFrame, PeerMessage } from '../../src/store/ports.js'
 import { callBirth, callIdentify, callJoin } from '../../src/transport/peer-calls.js'
+import { HEARTBEAT_EVERY_MS } from '../../src/transport/peer-channel.js'
 import { startPeerServer } from '../../src/transport/peer-server.js'
 import type { BirthDocument, JoinAnswer, PeerHandler, PeerIdentity } from '../../src/transport/peer-types.js'
 import { GrpcPeers } from '../../src/transport/peers.js'
@@ -16,14 +17,13 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end()
 })
 
-const clock: Clock = {
-  wallMs: () => 42,
-  monotonicMs: () => 0,
-  defer: (action) => void setImmediate(action),
-  setTimer(delayMs, action) {
-    const timer = setTimeout(action, delayMs)
-    return () => clearTimeout(timer)
-  },
+/** Heartbeats fall due when the test says so; whoever waits for anything else, which is to dial again, has waited long enough. */
+class PeerClock extends HandClock {
+  override setTimer(delayMs: number, action: () => void): () => void {
+    if (delayMs === HEARTBEAT_EVERY_MS) return super.setTimer(delayMs, action)
+    const immediate = setImmediate(action)
+    return () => clearImmediate(immediate)
+  }
 }
 
 function identity(node: number, port: number, over: Partial<PeerIdentity> = {}): PeerIdentity {
@@ -79,9 +79,10 @@ interface DiallerOptions {
 
 function dialler(own: PeerIdentity, over: DiallerOptions = {}) {
   const lines = new Mailbox<string>()
+  const clock = new PeerClock()
   const peers = new GrpcPeers({ identity: own, clock, logger: logTo(lines), random: { next: () => 0.5 }, ...over })
   ends.push(() => peers.close())
-  return { peers, lines }
+  return { peers, lines, clock }
 }
 
 const TWO = 2 as NodeId
@@ -109,10 +110,17 @@ function append(previous: number, payloadBytes: number, entries = 1): PeerMessag
   }
 }
 
-/** The connections stand once all have said hello. */
+/** The connections stand once all have said hello, and heard it. */
 async function connected(node: Node, peers: GrpcPeers): Promise<void> {
   await node.seen.count(3)
-  while (!peers.isConnected(TWO)) await new Promise((resolve) => setImmediate(resolve))
+  while (peers.figures().connections < 3) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Once each connection has carried a heartbeat, too. */
+async function beaten(node: Node, { peers, clock }: { peers: GrpcPeers; clock: HandClock }): Promise<void> {
+  await connected(node, peers)
+  clock.fire()
+  await node.frames.count(6)
 }
 
 const withMessages = (frame: PeerFrame): boolean => frame.messages.length > 0
@@ -120,30 +128,30 @@ const withMessages = (frame: PeerFrame): boolean => frame.messages.length > 0
 describe('two nodes', () => {
   test('say who they are, then messages travel under the boot of the hello', async () => {
     const node = await listen(2)
-    const { peers } = dialler(identity(1, 9))
+    const { peers, clock } = dialler(identity(1, 9))
     peers.setPeer(identity(2, node.port).info)
     await connected(node, peers)
     expect(node.seen.items).toEqual([1, 1, 1])
     const messages = [heartbeat(1), append(0, 100), { type: 'allocate' as const, request: 1, count: 2 }]
     peers.send(TWO, messages)
     const frame = await node.frames.find(withMessages)
-    expect(frame).toEqual({ from: 1, boot: 1_000, wallMs: 42, messages })
+    expect(frame).toEqual({ from: 1, boot: 1_000, wallMs: clock.wallMs(), messages })
   })
 
   test('heartbeats carry the clock of the sender', async () => {
     const node = await listen(2)
-    const { peers } = dialler(identity(1, 9))
+    const { peers, clock } = dialler(identity(1, 9))
     peers.setPeer(identity(2, node.port).info)
-    const frames = await node.frames.count(5)
-    for (const frame of frames) expect(frame).toEqual({ from: 1, boot: 1_000, wallMs: 42, messages: [] })
+    await beaten(node, { peers, clock })
+    const beat = { from: 1, boot: 1_000, wallMs: clock.wallMs(), messages: [] }
+    expect(node.frames.items).toEqual(new Array(6).fill(beat))
   })
 
   test('a small turn travels whole, of a large one only what is not an append stays on control', async () => {
     const node = await listen(2)
-    const { peers } = dialler(identity(1, 9))
+    const { peers, clock } = dialler(identity(1, 9))
     peers.setPeer(identity(2, node.port).info)
-    await connected(node, peers)
-    await node.frames.count(6)
+    await beaten(node, { peers, clock })
     peers.send(TWO, [heartbeat(1), append(0, 60_000)])
     const whole = await node.frames.find(withMessages)
     expect(whole.messages.map(({ type }) => type)).toEqual(['heartbeat', 'append'])
@@ -154,10 +162,9 @@ describe('two nodes', () => {
 
   test('snapshots have a connection of their own', async () => {
     const node = await listen(2)
-    const { peers } = dialler(identity(1, 9))
+    const { peers, clock } = dialler(identity(1, 9))
     peers.setPeer(identity(2, node.port).info)
-    await connected(node, peers)
-    await node.frames.count(6)
+    await beaten(node, { peers, clock })
     const between = { range: 1 as never, from: 1 as never, to: 2 as never, id: 7, sequence: 1 }
     const chunk: PeerMessage = { type: 'snapshotChunk', ...between, last: true, bytes: Buffer.alloc(1_000_000, 3) }
     peers.send(TWO, [heartbeat(1), chunk, { type: 'snapshotPull', ...between }, append(0, 70_000)])
@@ -169,10 +176,9 @@ describe('two nodes', () => {
 
   test('frames are cut near the limit, a larger entry travels alone', async () => {
     const node = await listen(2)
-    const { peers } = dialler(identity(1, 9))
+    const { peers, clock } = dialler(identity(1, 9))
     peers.setPeer(identity(2, node.port).info)
-    await connected(node, peers)
-    await node.frames.count(6)
+    await beaten(node, { peers, clock })
     peers.send(TWO, [append(0, 500_000), append(1, 500_000), append(2, 500_000), append(3, limits.entryBytesMax)])
     await node.frames.find(({ messages }) =>
       messages.some((each) => each.type === 'append' && each.previousIndex === 3),
@@ -183,10 +189,9 @@ describe('two nodes', () => {
 
   test('appends never overtake each other', async () => {
     const node = await listen(2)
-    const { peers } = dialler(identity(1, 9))
+    const { peers, clock } = dialler(identity(1, 9))
     peers.setPeer(identity(2, node.port).info)
-    await connected(node, peers)
-    await node.frames.count(6)
+    await beaten(node, { peers, clock })
     for (let i = 0; i < 60; i++) peers.send(TWO, [append(i, i % 3 === 0 ? 200_000 : 50)])
     const isLast = ({ messages }: PeerFrame): boolean =>
       messages.some((each) => each.type === 'append' && each.previousIndex === 59)
@@ -222,17 +227,16 @@ describe('two nodes', () => {
 
   test('what does not fit the credit is dropped, not queued', async () => {
     const node = await listen(2)
-    const { peers } = dialler(identity(1, 9))
+    const { peers, clock } = dialler(identity(1, 9))
     peers.setPeer(identity(2, node.port).info)
-    await connected(node, peers)
-    await node.frames.count(6)
+    await beaten(node, { peers, clock })
     const sent = 40
     for (let i = 0; i < sent; i++) peers.send(TWO, [append(i, 1_000_000)])
     // What was taken arrives in order: the marker, sent until it gets through, comes last.
     const placeOf = ({ messages: [first] }: PeerFrame): number => (first?.type === 'append' ? first.previousIndex : -1)
-    for (let frames = node.frames.items.length; !node.frames.items.some((frame) => placeOf(frame) === 999); frames++) {
-      await node.frames.count(frames + 1)
+    while (!node.frames.items.some((frame) => placeOf(frame) === 999)) {
       peers.send(TWO, [append(999, 70_000)])
+      await new Promise((resolve) => setImmediate(resolve))
     }
     const places = node.frames.items.map(placeOf).filter((place) => place >= 0 && place < sent)
     expect(places).toEqual(places.map((_, i) => i))
@@ -279,14 +283,11 @@ describe('two nodes', () => {
   test('nobody is dialled after the close, though a node may still come and say where it is', async () => {
     const node = await listen(2)
     const armed: number[] = []
-    const noted: Clock = {
-      ...clock,
-      setTimer(delayMs, action) {
-        armed.push(delayMs)
-        return clock.setTimer(delayMs, action)
-      },
+    const setTimer = (delayMs: number): (() => void) => {
+      armed.push(delayMs)
+      return () => {}
     }
-    const { peers } = dialler(identity(1, 9), { clock: noted })
+    const { peers } = dialler(identity(1, 9), { clock: Object.assign(new HandClock(), { setTimer }) })
     await peers.close()
     peers.setPeer(identity(2, node.port).info)
     expect(armed).toEqual([])
