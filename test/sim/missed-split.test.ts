@@ -5,7 +5,7 @@ import { expectAll, fill, replicasOf } from './data.js'
 
 const DATA = 2
 
-/** A cluster whose ranges are led by others than node 3, and which keeps little log for who is away. */
+/** A cluster that keeps little log for who is away. */
 async function started(seed: string): Promise<SimCluster> {
   const cluster = new SimCluster({ syncMsMax: 2, seed, keptBytesMax: 40_000 })
   await cluster.start()

@@ -23,8 +23,6 @@ export interface Outcome {
   readonly hash: string
   /** What failed; null: nothing. */
   readonly violation: string | null
-  /** Of a scenario. */
-  readonly cell: Cell | null
   /** Of a scenario: that its fault did not meet its phase. */
   readonly missed: string | null
   /** For people, of what failed. */

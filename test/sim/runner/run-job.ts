@@ -23,10 +23,10 @@ async function runScenario(job: Job, cell: Cell): Promise<Outcome> {
     const { cell: _, ...rest } = job
     const outcome = await runSeed({ ...rest, seed, plan: scenarioOf(cell, seed) })
     const met = (outcome.coverage[cell.name]?.[cell.phase] ?? 0) > 0
-    if (met || outcome.violation !== null) return { ...outcome, cell }
+    if (met || outcome.violation !== null) return outcome
     if (seed + 1 < job.seed + SCENARIO_SEEDS) continue
     const missed = `${cell.name} did not take effect during ${cell.phase} with any of ${SCENARIO_SEEDS} seeds`
-    return { ...outcome, cell, missed }
+    return { ...outcome, missed }
   }
 }
 
@@ -44,7 +44,6 @@ async function runSeed(job: Job): Promise<Outcome> {
     hash,
     violation,
     missed: null,
-    cell: null,
     report,
     ...counts,
     virtualMs,
