@@ -4,13 +4,13 @@ import type { Command } from '../../src/kv/types.js'
 import type { Entry } from '../../src/raft/types.js'
 import { replicaCodec } from '../../src/storage/codec/replica-codec.js'
 import type { LogItem } from '../../src/storage/types.js'
-import type { PlaceMessage, SnapshotOfferMessage, VacantMessage } from '../../src/store/ports.js'
+import type { PlaceMessage, VacantMessage } from '../../src/store/ports.js'
 import { Bench } from './bench.js'
 import { append, Followers } from './followers.js'
 import { Client, DATA, origin, put, putWrite, v } from './requests.js'
+import { sendSnapshot } from './snapshots.js'
 
 const ONE = 1 as ReplicaId
-const TWO = 2 as ReplicaId
 const FIVE = 5 as ReplicaId
 const EVERYTHING = { storages: 'all', journals: 'all', what: 'a test says so' } as const
 
@@ -148,25 +148,7 @@ describe('a replica whose state is given up', () => {
 
   it('between the install of a snapshot and the batch that switches to it: the switch does not bring it back', async () => {
     const bench = await Bench.open({ nodes: 3 })
-    bench.receive(2, append(2, 3, []))
-    await bench.runFor(20)
-    const { bookkeeping } = bench.replica(DATA).machine
-    const offer: SnapshotOfferMessage = {
-      type: 'snapshotOffer',
-      range: DATA,
-      from: TWO,
-      to: ONE,
-      term: 3 as Term,
-      id: 9,
-      index: 20 as LogIndex,
-      entryTerm: 2 as Term,
-      timestamp: v(5_000),
-      bookkeeping: { ...bookkeeping, clock: v(5_000) },
-    }
-    bench.receive(2, offer)
-    await bench.runWhile(() => bench.messagesTo(2, 'snapshotPull').length === 0)
-    const bytes = replicaCodec.encodeChunk({ records: [], journals: [] })
-    bench.receive(2, { type: 'snapshotChunk', range: DATA, from: TWO, to: ONE, id: 9, sequence: 1, last: true, bytes })
+    await sendSnapshot(bench)
     await bench.runWhile(() => bench.replica(DATA).applied < 20)
     bench.store.stateDamaged(EVERYTHING)
     await bench.runFor(100)

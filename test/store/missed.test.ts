@@ -1,14 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { Descriptor } from '../../src/base/descriptor.js'
 import type { Generation, LogIndex, RangeId, ReplicaId, Term } from '../../src/base/ids.js'
-import { replicaCodec } from '../../src/storage/codec/replica-codec.js'
 import type { RecoveredRange, Vacated } from '../../src/storage/types.js'
 import { Missed, vacatedBy } from '../../src/store/membership/missed.js'
-import type { SnapshotOfferMessage } from '../../src/store/ports.js'
 import type { Replica } from '../../src/store/replica.js'
 import { Bench } from './bench.js'
 import { append, heartbeat, preVote, vote } from './followers.js'
-import { DATA, k, v } from './requests.js'
+import { DATA, k } from './requests.js'
+import { sendSnapshot } from './snapshots.js'
 
 const ONE = 1 as ReplicaId
 const TWO = 2 as ReplicaId
@@ -88,30 +87,8 @@ describe('the birth of a range was missed', () => {
 /** Node 1, whose data range was taken past a split by a snapshot: [m, ...) is the child's now. */
 async function past(): Promise<Bench> {
   const bench = await Bench.open({ nodes: 3 })
-  bench.receive(2, append(2, 3, []))
-  await bench.runFor(20)
-  const { bookkeeping } = bench.replica(DATA).machine
-  const { descriptor } = bookkeeping
-  const offer: SnapshotOfferMessage = {
-    type: 'snapshotOffer',
-    range: DATA,
-    from: TWO,
-    to: ONE,
-    term: 3 as Term,
-    id: 9,
-    index: 20 as LogIndex,
-    entryTerm: 2 as Term,
-    timestamp: v(5_000),
-    bookkeeping: {
-      ...bookkeeping,
-      clock: v(5_000),
-      descriptor: { ...descriptor, span: { ...descriptor.span, end: k('m') }, generation: 2 as Generation },
-    },
-  }
-  bench.receive(2, offer)
-  await bench.runWhile(() => bench.messagesTo(2, 'snapshotPull').length === 0)
-  const bytes = replicaCodec.encodeChunk({ records: [], journals: [] })
-  bench.receive(2, { type: 'snapshotChunk', range: DATA, from: TWO, to: ONE, id: 9, sequence: 1, last: true, bytes })
+  const { span } = bench.replica(DATA).descriptor
+  await sendSnapshot(bench, { span: { ...span, end: k('m') }, generation: 2 as Generation })
   await bench.runWhile(() => bench.messagesTo(2, 'snapshotPull').length < 2)
   return bench
 }
