@@ -1,4 +1,5 @@
-const isComplete = process.env.HOLDFAST_CI === '1'
+import { isComplete } from './volume.js'
+
 const AT_LEAST = 1_000
 
 /** Time-out of a property test whose full volume takes minutes on a slow machine. */

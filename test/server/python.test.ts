@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { protoFolder } from '../../src/transport/proto-files.js'
 import { root } from '../house/project.js'
+import { isComplete } from '../volume.js'
 import { Bench } from './support.js'
 
 const bench = new Bench()
 afterEach(() => bench.clear())
 
-const isComplete = process.env.HOLDFAST_CI === '1'
 const python = [process.env.HOLDFAST_PYTHON, 'python3', '/usr/bin/python3'].find(
   (candidate) => candidate && spawnSync(candidate, ['-c', 'import grpc, google.protobuf']).status === 0,
 )

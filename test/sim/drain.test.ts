@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Holdfast } from '../../src/client/index.js'
 import { SimCluster } from '../../src/testing/cluster.js'
 import { rawKey } from '../../src/testing/registers.js'
+import { isComplete } from '../volume.js'
 
 const CALLERS = 16
 const KEYS = 200
@@ -71,7 +72,7 @@ async function restart(cluster: SimCluster, id: number): Promise<void> {
 }
 
 describe('all nodes restarted one after another under load', () => {
-  it.each([1, 2, 3])('no call fails and none takes long, seed %i', async (seed) => {
+  it.each(isComplete ? [1, 2, 3] : [1])('no call fails and none takes long, seed %i', async (seed) => {
     const cluster = new SimCluster({ seed, splitAt: [rawKey(keyAt(50)), rawKey(keyAt(100)), rawKey(keyAt(150))] })
     await cluster.start()
     const db = cluster.client()

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { RangeId } from '../../src/base/ids.js'
 import { SimCluster } from '../../src/testing/cluster.js'
+import { isComplete } from '../volume.js'
 import { expectAll, fill, replicasOf } from './data.js'
 
 const DATA = 2
@@ -70,24 +71,27 @@ describe('a node that was down while a range was split, and gets its state by a 
     },
   )
 
-  it.each([1, 2, 3, 4])('does so under crashes of it at any moment, one vote a term (seed %i)', async (seed) => {
-    const cluster = await started(`crashes ${seed}`)
-    const random = cluster.random.fork('crashes')
-    const { away, others, written } = await missing(cluster, ['t', 'm'])
-    cluster.wipe(others[0])
-    cluster.restart(others[0])
-    cluster.restart(away)
-    for (let round = 0; round < 15; round++) {
-      // Short and long waits, so that the crash falls into every step of snapshot, placement and election.
-      await cluster.runFor(random.chance(0.5) ? random.between(0, 300) : random.between(300, 1_500))
-      cluster.crash(away)
-      await cluster.runFor(random.between(0, 100))
+  it.each(isComplete ? [1, 2, 3, 4] : [1])(
+    'does so under crashes of it at any moment, one vote a term (seed %i)',
+    async (seed) => {
+      const cluster = await started(`crashes ${seed}`)
+      const random = cluster.random.fork('crashes')
+      const { away, others, written } = await missing(cluster, ['t', 'm'])
+      cluster.wipe(others[0])
+      cluster.restart(others[0])
       cluster.restart(away)
-    }
-    const back = await cluster.runWhile(() => cluster.lack !== null || !cluster.isQuiet, 60_000)
-    expect([back, cluster.lack, cluster.unrest]).toEqual([true, null, null])
-    await expectAll(cluster, written)
-    cluster.checkQuiet()
-    expect(cluster.violations).toEqual([])
-  })
+      for (let round = 0; round < 15; round++) {
+        // Short and long waits, so that the crash falls into every step of snapshot, placement and election.
+        await cluster.runFor(random.chance(0.5) ? random.between(0, 300) : random.between(300, 1_500))
+        cluster.crash(away)
+        await cluster.runFor(random.between(0, 100))
+        cluster.restart(away)
+      }
+      const back = await cluster.runWhile(() => cluster.lack !== null || !cluster.isQuiet, 60_000)
+      expect([back, cluster.lack, cluster.unrest]).toEqual([true, null, null])
+      await expectAll(cluster, written)
+      cluster.checkQuiet()
+      expect(cluster.violations).toEqual([])
+    },
+  )
 })

@@ -15,7 +15,7 @@ describe('a simulated minute under faults', () => {
     expect(result.met['given up']).toBeGreaterThan(0)
   })
 
-  it.each(twice.slice(0, 3))('seed %i: run twice, it is the same run event for event', async (seed) => {
+  it.each(twice.slice(0, 1))('seed %i: run twice, it is the same run event for event', async (seed) => {
     const first = await simulateSeed({ seed, faultyMs: 15_000 })
     const second = await simulateSeed({ seed, faultyMs: 15_000 })
     expect(second.hash).toBe(first.hash)

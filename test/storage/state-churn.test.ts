@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { churn } from '../../bench/lib/churn.js'
+import { isComplete } from '../volume.js'
 
-const BATCHES = process.env.HOLDFAST_CI === '1' ? 100_000 : 10_000
+const BATCHES = isComplete ? 100_000 : 10_000
 
 /** The deletes' rule by itself is in state-collect.test.ts; three million batches: node dist/bench/churn.js. */
 test(`${BATCHES} batches, collected while reads are open all the time, lose no key and bring none back`, async () => {
