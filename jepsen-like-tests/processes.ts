@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -123,6 +123,11 @@ export class NodeProcess {
   /** How its last process ended, if nobody here asked for it. */
   get endedByItself(): Ended | null {
     return this.#isEndAsked ? null : this.ended
+  }
+
+  /** Of its log; empty: there is none. */
+  lastLine(): string {
+    return readFileSync(this.logFile, 'utf8').trimEnd().split('\n').at(-1)!
   }
 
   /** Throws after `close`. */

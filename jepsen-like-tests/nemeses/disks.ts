@@ -15,17 +15,19 @@ interface DiskFault {
   readonly about: string
   /** Drawn from. */
   readonly targets: readonly Target[]
+  readonly endsNodes?: RegExp
   whyNot(): Promise<string | null>
   /** Resolves to how, and to what undoes it; null: the node does not run. */
   begin(node: NodeProcess, random: () => number): Promise<{ how: string; undo: () => Promise<void> } | null>
 }
 
-function onDisks({ name, about, targets, whyNot, begin }: DiskFault): Nemesis {
+function onDisks({ name, about, targets, endsNodes, whyNot, begin }: DiskFault): Nemesis {
   return {
     name,
     about,
     family: 'disks',
     disk: 'power',
+    ...(endsNodes === undefined ? {} : { endsNodes }),
     whyNot: async () => (await nodeDisks.whyNot()) ?? (await whyNot()),
     prepare: async (plan) => {
       await nodeDisks.prepare(plan)
@@ -54,6 +56,8 @@ const full = onDisks({
   name: 'disk-full',
   about: 'no room on the disks of one node, of the busiest leader, or of all',
   targets: ['one', 'leader', 'all'],
+  // One that is restarted meanwhile has nowhere to write that it was.
+  endsNodes: /\(DISK_FULL\)$/,
   whyNot: async () => null,
   begin: async (node) => ({ how: 'full', undo: await fillDisk(nodeDisks.of(node).mountPoint) }),
 })

@@ -9,7 +9,7 @@ function onTarget(target: Target): Nemesis {
     name: `eio-${target}`,
     about: `fsync of ${target === 'one' ? 'one node' : 'the node that leads most ranges'} fails with EIO: it must end`,
     family: 'processes',
-    endsNodes: true,
+    endsNodes: /./,
     whyNot: () => noFsyncErrors(),
     prepare: async ({ directory, nodes, scope }) => {
       for (const node of nodes) {

@@ -13,7 +13,7 @@ export const fsyncLost: Nemesis = {
   about:
     'an fsync of one node fails and what it wrote is lost, later ones succeed, reads come from the cache: it must end',
   family: 'processes',
-  endsNodes: true,
+  endsNodes: /./,
   disk: 'losing',
   whyNot: () => noLosingDisks(),
   prepare: async ({ directory, nodes, scope }) => {

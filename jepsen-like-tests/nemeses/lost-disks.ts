@@ -32,7 +32,7 @@ const bitRot: Nemesis = {
   name: 'disk-rot',
   about: 'a bit of one file of one node flips, or half of it is gone, while the node is down',
   family: 'processes',
-  endsNodes: true,
+  endsNodes: /./,
   whyNot: async () => null,
   strike: (field) =>
     strikeOne(field, async (node) => {

@@ -59,8 +59,11 @@ export interface Nemesis {
   /** One line for `--list`. */
   readonly about: string
   readonly family: Family
-  /** Nodes that end by themselves while it strikes are part of the fault (a supervisor starts them again in `heal`). Default: false. */
-  readonly endsNodes?: boolean
+  /**
+   * A node that ends by itself with such a last line in its log is part of the fault; a supervisor starts it again, after `heal` at the
+   * latest. Default: none may.
+   */
+  readonly endsNodes?: RegExp
   /** It can be done only where single packets can be touched, or only where proxies stand between nodes. Default: both will do. */
   readonly medium?: 'packets' | 'proxies'
   /** The kind of disk that it gives each node: those of two kinds can't be in one run. Default: none. */

@@ -201,10 +201,10 @@ class Run {
 
   /** As a supervisor does: what ended is started again. Ending by itself is part of some faults and a finding in all others. */
   #lookAfter(cluster: ProcessCluster): void {
-    const isExpected = this.#options.nemeses.some(({ endsNodes }) => endsNodes === true)
     for (const [at, node] of cluster.nodes.entries()) {
       const ended = node.endedByItself
       if (ended === null) continue
+      const isExpected = this.#options.nemeses.some(({ endsNodes }) => endsNodes?.test(node.lastLine()) === true)
       if (!isExpected) this.#finding(`node ${at + 1} ended by itself: ${JSON.stringify(ended)}, see its log`)
       node.start()
     }

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { silentLogger } from '../../src/base/ports.js'
+import { startNode } from '../../src/server/index.js'
 import { Scope } from '../command.js'
 import { fillDisk } from '../faults/disk-full.js'
 import { hangDisk, noFreezing } from '../faults/disk-hang.js'
@@ -17,6 +19,7 @@ import { cutPowerTearing, differing } from '../faults/torn-writes.js'
 import { eventually } from '../processes.js'
 
 const run = promisify(execFile)
+const MiB = 1024 * 1024
 const noFsync = await noFsyncErrors()
 const noDisks = (await noLoopDisks()) ?? (await noFreezing())
 const noLosing = await noLosingDisks()
@@ -97,6 +100,26 @@ describe.skipIf(noDisks !== null)(`a disk of its own${because(noDisks)}`, () => 
     await expect(writeFile(path, Buffer.alloc(1024 * 1024))).rejects.toMatchObject({ code: 'ENOSPC' })
     await empty()
     await writeFile(path, Buffer.alloc(1024 * 1024))
+  })
+
+  it('keeps a node from starting while it is full, which says so, and holds all that it held afterwards', async () => {
+    const dataDirectory = join(disk.mountPoint, 'data')
+    const start = async () => {
+      const options = { dataDirectory, listen: '127.0.0.1:0', peerListen: '127.0.0.1:0', join: [] }
+      const node = await startNode({ ...options, logSegmentBytes: 4 * MiB, logger: silentLogger })
+      scope.defer('node', () => node.stop())
+      return node
+    }
+    await (await start()).stop()
+    const before = await readFile(join(dataDirectory, 'node.json'))
+    const empty = await fillDisk(disk.mountPoint)
+    await expect(start()).rejects.toMatchObject({
+      code: 'DISK_FULL',
+      message: expect.stringContaining(`no space is left on the device of the data directory ${dataDirectory}`),
+    })
+    await empty()
+    await start()
+    expect(await readFile(join(dataDirectory, 'node.json'))).toEqual(before)
   })
 
   it('lets nobody write while it hangs', async () => {

@@ -6,6 +6,7 @@ import type { Fatal, Logger } from '../base/ports.js'
 import { BootsSeen } from '../storage/boots-seen.js'
 import { type DataDirectory, openDataDirectory } from '../storage/data-directory.js'
 import { writeIdentity } from '../storage/identity.js'
+import { isDiskFull } from '../storage/state/db-writer.js'
 import { startClientServer } from '../transport/client-server.js'
 import { startPeerServer } from '../transport/peer-server.js'
 import type { JoinAnswer, JoinRequest } from '../transport/peer-types.js'
@@ -87,19 +88,27 @@ interface Addresses {
  * Starts one node in this process. It serves once it belongs to a cluster: by `init`, by a birth it is part of, or by joining.
  *
  * Rejects with a HoldfastError that names what is wrong with an option or the data directory, WRONG_CLUSTER where `join`
- * leads to another cluster than the data directory belongs to, or with the error of `listen`. Nothing stays open then.
+ * leads to another cluster than the data directory belongs to, DISK_FULL where its disk has no room, or with the error of `listen`.
+ * Nothing stays open then.
  */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const addresses = addressesOf(options)
   const metrics = new NodeMetrics()
-  const directory = await openDataDirectory(options.dataDirectory, { metrics })
-  const open: Closing[] = [() => directory.release()]
+  const open: Closing[] = []
   try {
+    const directory = await openDataDirectory(options.dataDirectory, { metrics })
+    open.push(() => directory.release())
     return await startIn({ directory, metrics }, options, addresses, open)
   } catch (error) {
     await closeAll(open)
-    throw error
+    throw isDiskFull(error as Error) ? noRoom(options.dataDirectory, error) : error
   }
+}
+
+/** A start is written down before the node tells anybody of it: without room it can't serve reads either. */
+function noRoom(directory: string, cause: unknown): HoldfastError {
+  const what = `no space is left on the device of the data directory ${directory}, and a node writes at every start`
+  return new HoldfastError('DISK_FULL', `${what}. Free some, then start it again: nothing of it is lost`, { cause })
 }
 
 function addressesOf(options: NodeOptions): Addresses {
