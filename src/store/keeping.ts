@@ -85,6 +85,7 @@ export class Keeping {
       logger,
       touch,
       onStateGone: (replica) => this.#stateGone(replica),
+      onChild: (replica) => this.repair.watch(replica),
     })
     const { lifecycle } = this
     const lowestAllowed = (range: RangeId) => lifecycle.lowestAllowed(range)

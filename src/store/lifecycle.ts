@@ -32,6 +32,8 @@ export interface LifecycleParts {
   touch(replica: Replica): void
   /** What waits at the replica is to be refused, and whatever else uses its state is to let go of it, now. */
   onStateGone(replica: Replica): void
+  /** A split was applied, and this is what it made. */
+  onChild(replica: Replica): void
 }
 
 /** All that a snapshot brought, durable. */
@@ -133,6 +135,8 @@ export class Lifecycle {
     const { generation } = parent.descriptor
     this.#parts.logger.log('info', 'split', { range: parent.range, child: range, generation })
     this.#parts.replicas.set(range, child)
+    // A start replays the split: then our log holds what the child was before, and may be damaged in it.
+    this.#parts.onChild(child)
     this.#parts.touch(child)
     return true
   }

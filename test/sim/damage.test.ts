@@ -51,6 +51,22 @@ describe('a damaged entry of the log', () => {
     expect(await cluster.run(() => db.getMany(['a', 'b', 'c']))).toEqual(['before', 'DAMAGE ME', 'behind'])
     expect(cluster.violations).toEqual([])
   })
+
+  it("is fetched as well where it is a split's child that is made again by replaying the split", async () => {
+    const { cluster, lines, db } = await started('entry of a child')
+    await cluster.run(() => db.put('a', 'first'))
+    await cluster.run(() => db.split('m'))
+    await cluster.run(() => db.put('x', 'DAMAGE ME'))
+    await cluster.run(() => db.put('y', 'behind'))
+    await cluster.runWhile(() => !cluster.isQuiet, 5_000)
+    for (const id of [1, 2, 3]) cluster.crash(id)
+    expect(flip(cluster, 3, 'DAMAGE ME')).toBe(1)
+    for (const id of [1, 2, 3]) cluster.restart(id)
+    expect(await cluster.run(() => db.getMany(['a', 'x', 'y']))).toEqual(['first', 'DAMAGE ME', 'behind'])
+    expect(await cluster.runWhile(() => !cluster.isQuiet, 10_000)).toBe(true)
+    expect(lines.filter((line) => line === 'entry repaired')).toHaveLength(1)
+    expect(cluster.violations).toEqual([])
+  })
 })
 
 describe('a damaged entry that is in the state', () => {

@@ -92,6 +92,7 @@ function lifecycle(...fakes: ReturnType<typeof replicaOf>[]) {
     logger: silentLogger,
     touch: () => {},
     onStateGone: () => told.push('gone'),
+    onChild: () => told.push('child'),
   } as unknown as LifecycleParts
   const end = (list: (() => void)[]) => {
     for (const done of list.splice(0)) done()
