@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { silentLogger } from '../../src/base/ports.js'
 import { startNode } from '../../src/server/index.js'
 import { Scope } from '../command.js'
 import { fillDisk } from '../faults/disk-full.js'
@@ -106,7 +105,7 @@ describe.skipIf(noDisks !== null)(`a disk of its own${because(noDisks)}`, () => 
     const dataDirectory = join(disk.mountPoint, 'data')
     const start = async () => {
       const options = { dataDirectory, listen: '127.0.0.1:0', peerListen: '127.0.0.1:0', join: [] }
-      const node = await startNode({ ...options, logSegmentBytes: 4 * MiB, logger: silentLogger })
+      const node = await startNode({ ...options, logSegmentBytes: 4 * MiB, logger: { log() {} } })
       scope.defer('node', () => node.stop())
       return node
     }

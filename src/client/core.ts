@@ -20,6 +20,9 @@ export type { Page } from './pages.js'
 const ROUTES_PER_REQUEST = 1_000
 /** A node that does not tell its status by then is shown as down. */
 const STATUS_DEADLINE_MS = 2_000
+/** In which every node has heard of a new range, if it hears of anything. */
+const NEWS_TRAVEL_MS = 1_000
+const ASK_AGAIN_MS = 50
 
 /** What a scan page is asked for; without `bytesMax` as many bytes as an answer may have. */
 export type PageRequest = Omit<PageAsked, 'bytesMax'> & { readonly bytesMax?: number }
@@ -109,13 +112,16 @@ export class ClientCore {
     await this.#one(body, left, (answer) => (answer.kind === 'transferred' ? answer : null), 'transferred')
   }
 
-  /** The first key of a range. One that was just born is not known everywhere: as many nodes are asked as there are. */
+  /** The first key of a range. One that was just born is not known everywhere: node after node is asked, for a second at least. */
   async #startOf(range: RangeId, call: CallOptions): Promise<Key> {
+    const untilMs = this.#clock.monotonicMs() + NEWS_TRAVEL_MS
     for (let turn = 0; ; turn++) {
       const { nodes, routes } = await this.#allRoutes(turn, call)
       const found = routes.find(({ descriptor }) => descriptor.range === range)
       if (found !== undefined) return found.descriptor.span.start
-      if (turn + 1 >= nodes.length) throw unknownRange(range)
+      if ((turn + 1) % Math.max(1, nodes.length) !== 0) continue
+      if (this.#clock.monotonicMs() >= untilMs) throw unknownRange(range)
+      await new Promise<void>((resolve) => this.#clock.setTimer(ASK_AGAIN_MS, resolve))
     }
   }
 
