@@ -8,12 +8,18 @@ const ASK_MS = 5_000
 /**
  * Until every node says that it is ready, and every replica has applied what its range had committed when it was first asked.
  * Rejects, with what was missing and what the nodes said last, when nothing has moved on for `withinMs`: a slow machine is not a
- * stuck cluster. A node that ends meanwhile is told at once.
+ * stuck cluster. A node that ends meanwhile is told at once, unless `lookAfter` starts it again.
  */
-export async function wholeAgain(cluster: ProcessCluster, db: Holdfast, withinMs: number): Promise<void> {
+export async function wholeAgain(
+  cluster: ProcessCluster,
+  db: Holdfast,
+  withinMs: number,
+  lookAfter: () => void = () => {},
+): Promise<void> {
   const goals = new Map<number, number>()
   let missing = ''
   for (let movedAt = performance.now(); performance.now() - movedAt < withinMs; ) {
+    lookAfter()
     const dead = cluster.nodes.findIndex((node) => node.ended !== null)
     if (dead !== -1) throw new Error(`node ${dead + 1} of the cluster ended`)
     const now = await whatIsMissing(cluster, db, goals).catch((error: unknown) => messageOf(error))

@@ -213,7 +213,8 @@ class Run {
   /** With nothing in its way any more it is whole again, and serves. */
   async #recovers(cluster: ProcessCluster, db: Holdfast, running: readonly RunningWorkload[]): Promise<boolean> {
     try {
-      await wholeAgain(cluster, db, STUCK_AFTER_MS)
+      // What a fault has done to a node may show only now.
+      await wholeAgain(cluster, db, STUCK_AFTER_MS, () => this.#lookAfter(cluster))
       for (const { name } of this.#options.workloads) await this.#serves(name)
       for (const workload of running) await this.#hasSeenEnough(workload)
       return true
