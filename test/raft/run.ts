@@ -150,7 +150,8 @@ export class Run {
 
   /**
    * A minority is cut off for some rounds, then another one, and so on: each side goes on with whom it has, so that logs part, who
-   * was deposed is asked what it no longer knows, and meets the others when their leader is away.
+   * was deposed is asked what it no longer knows, and meets the others when their leader is away. Some disks are slow meanwhile, so that
+   * what is being written is replaced before it is durable.
    */
   #apart(choice: number): void {
     const { cluster, membership } = this
@@ -162,6 +163,7 @@ export class Run {
       const count = 1 + below((ids.length - 1) >> 1)
       cluster.apart = new Set(Array.from({ length: count }, (_, at) => ids[(from + at) % ids.length]!))
       const busy = random.next()
+      if (random.next() < 0.4) cluster.slow = new Set([ids[below(ids.length)]!])
       // Where no leases are watched clocks need not go alike: one that stands still leaves a leader in place that others have deposed.
       const stands = this.checker.leases === null && random.next() < 0.5
       for (let ticks = below(16); ticks > 0; ticks -= 1) {
@@ -177,6 +179,7 @@ export class Run {
       }
     }
     cluster.apart = new Set()
+    cluster.slow = new Set()
   }
 
   #read(raft: { readIndex(context: number): boolean }): void {
