@@ -1,11 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { isComplete } from '../volume.js'
+import { times } from '../property.js'
 import { Run } from './run.js'
 import { type Action, actionKinds, actions, membershipActions } from './schedule.js'
-
-/** All of them in CI, a fourth elsewhere. */
-const share = isComplete ? 1 : 0.25
 
 interface Totals {
   reads: number
@@ -18,14 +15,14 @@ interface Totals {
 
 function runAll(options: {
   size: number
-  numRuns: number
+  runs: number
   seed: number
   schedules?: fc.Arbitrary<Action[]>
   alike?: boolean
 }): Totals {
   const totals: Totals = { reads: 0, committed: 0, snapshots: 0, changes: 0, wipes: 0, leases: 0 }
   const { size, seed, schedules = actions, alike = false } = options
-  const numRuns = Math.ceil(options.numRuns * share)
+  const parameters = times(options.runs, seed)
   fc.assert(
     fc.property(fc.nat(), schedules, (timing, schedule) => {
       const run = new Run({ size, seed: timing, alike })
@@ -38,34 +35,34 @@ function runAll(options: {
       totals.wipes += run.membership.wipes
       totals.leases += run.checker.leases?.extended ?? 0
     }),
-    { seed, numRuns },
+    parameters,
   )
-  for (const key of Object.keys(totals) as (keyof Totals)[]) totals[key] /= numRuns
+  for (const key of Object.keys(totals) as (keyof Totals)[]) totals[key] /= parameters.numRuns
   return totals
 }
 
 test('three replicas keep the safety properties under any schedule, and go on when it heals', () => {
-  const totals = runAll({ size: 3, numRuns: 800, seed: 20_140_801 })
+  const totals = runAll({ size: 3, runs: 200, seed: 20_140_801 })
   expect(totals.reads).toBeGreaterThan(0.5)
   expect(totals.committed).toBeGreaterThan(3)
   expect(totals.snapshots).toBeGreaterThan(0.1)
 })
 
 test('five replicas keep the safety properties under any schedule, and go on when it heals', () => {
-  const totals = runAll({ size: 5, numRuns: 400, seed: 20_140_802 })
+  const totals = runAll({ size: 5, runs: 100, seed: 20_140_802 })
   expect(totals.reads).toBeGreaterThan(0.2)
   expect(totals.committed).toBeGreaterThan(4)
 })
 
 test('a single replica keeps the safety properties under any schedule, and goes on when it heals', () => {
-  const totals = runAll({ size: 1, numRuns: 200, seed: 20_140_803 })
+  const totals = runAll({ size: 1, runs: 50, seed: 20_140_803 })
   expect(totals.reads).toBeGreaterThan(0.5)
   expect(totals.committed).toBeGreaterThan(3)
 })
 
 test('replicas come, go and lose their disks under any schedule, and the safety properties hold', () => {
   for (const size of [1, 2, 3]) {
-    const totals = runAll({ size, numRuns: 600, seed: 20_140_810 + size, schedules: membershipActions })
+    const totals = runAll({ size, runs: 150, seed: 20_140_810 + size, schedules: membershipActions })
     expect(totals.changes).toBeGreaterThan(2)
     expect(totals.snapshots).toBeGreaterThan(0.2)
     if (size === 3) expect(totals.wipes).toBeGreaterThan(0.1)
@@ -74,7 +71,7 @@ test('replicas come, go and lose their disks under any schedule, and the safety 
 
 test('while a lease lasts nobody else is elected, whatever happens, changes of the replicas included', () => {
   for (const schedules of [actions, membershipActions]) {
-    const totals = runAll({ size: 3, numRuns: 400, seed: 20_140_820, schedules, alike: true })
+    const totals = runAll({ size: 3, runs: 100, seed: 20_140_820, schedules, alike: true })
     expect(totals.leases).toBeGreaterThan(2)
   }
 })

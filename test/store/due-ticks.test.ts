@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { type Due, DueTicks } from '../../src/store/due-ticks.js'
+import { times } from '../property.js'
 
 class Item implements Due {
   watchedAt = 0
@@ -39,7 +40,7 @@ it('says of every tick whether anybody is due at it, and gives out whoever is, w
     }
     expect(wrong).toEqual([])
   }
-  fc.assert(fc.property(fc.array(change, { maxLength: 200 }), run), { seed: 71, numRuns: 300 })
+  fc.assert(fc.property(fc.array(change, { maxLength: 200 }), run), times(300, 71))
 })
 
 it('somebody who became due between the question and the turn is still given out', () => {

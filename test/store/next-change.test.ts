@@ -6,6 +6,7 @@ import { replicasRefusal } from '../../src/kv/replicas.js'
 import { configurationOf } from '../../src/store/configuration.js'
 import { nextChange } from '../../src/store/membership/next-change.js'
 import { Vacancies } from '../../src/store/membership/vacancies.js'
+import { times } from '../property.js'
 import { k, v } from './requests.js'
 
 const replica = (id: number, node: number, role: ReplicaDescriptor['role'] = 'voter'): ReplicaDescriptor => ({
@@ -98,7 +99,7 @@ describe('the next change of replicas', () => {
         expect(descriptor.replicas.map(({ node }) => node).sort()).toEqual([1, 2, 3])
         expect(descriptor.replicas.some((each) => gone.has(each.replica))).toBe(false)
       }),
-      { seed: 7, numRuns: 500 },
+      times(500, 7),
     )
   })
 })

@@ -23,9 +23,10 @@ import { encodeHello, encodeReplies } from '../../src/transport/wire/reply-encod
 import { RequestDecoder } from '../../src/transport/wire/request-decoder.js'
 import { encodePing, encodeRequests } from '../../src/transport/wire/request-encoder.js'
 import { decodeInit, encodeInit } from '../../src/transport/wire/unary-admin.js'
+import { times } from '../property.js'
 import { BOOT, cluster, descriptor, node, peerMessage, reply, request } from './arbitraries.js'
 
-const PARAMETERS = { seed: 20_260_101, numRuns: 300 }
+const PARAMETERS = times(300, 20_260_101)
 
 const client = loadDefinitions('holdfast/v1/holdfast.proto')
 const peer = loadDefinitions('holdfast/peer/v1/peer.proto')
