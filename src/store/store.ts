@@ -315,15 +315,20 @@ export class Store {
     return this.#parts.status()
   }
 
+  /** How many are on their way to and from this node. */
+  get snapshots(): StoreFigures['snapshots'] {
+    const { sender, receiver } = this.#parts.keeping
+    return { in: receiver.open, out: sender.open }
+  }
+
   figures(): StoreFigures {
-    const { requests, replicas, keeping } = this.#parts
+    const { requests, replicas } = this.#parts
     const { state, log } = this.#options
-    const { sender, receiver } = keeping
     return figuresOf({
       replicas: replicas.values(),
       coldReads: requests.coldReads,
       frames: this.#frames.length,
-      snapshots: { in: receiver.open, out: sender.open },
+      snapshots: this.snapshots,
       state,
       log,
     })

@@ -64,7 +64,7 @@ export class Phases {
       case 'election':
         return hasLeaderlessRange(this.#running())
       case 'snapshot':
-        return this.#running().some(({ store }) => store!.figures().snapshots.in > 0)
+        return this.#running().some(({ store }) => store!.snapshots.in > 0)
       case 'split':
         return isSplitting(this.#running())
       case 'transfer':

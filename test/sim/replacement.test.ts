@@ -87,7 +87,7 @@ describe('a node that was away too long', () => {
       if (how === 'crashed') cluster.restart(away)
       else for (const [from, to] of ways) cluster.network.unblock(from, to)
       const second = how === 'crashed' ? 1 : 2
-      const taking = () => cluster.node(away).store?.figures().snapshots.in ?? 1
+      const taking = () => cluster.node(away).store?.snapshots.in ?? 1
       const isDone = () => cluster.isQuiet && incarnation() >= second && taking() === 0
       expect(await cluster.runWhile(() => !isDone(), 30_000)).toBe(true)
       // With the other one gone it has to answer for all of it.

@@ -159,7 +159,7 @@ export class DiskFaults {
 
   /** The node that takes a snapshot in and may be harmed, one of those that have forgotten before any other. */
   #takesSnapshot(): number | null {
-    const taking = this.#tools.cluster.nodes.filter(({ store }) => (store?.figures().snapshots.in ?? 0) > 0)
+    const taking = this.#tools.cluster.nodes.filter(({ store }) => (store?.snapshots.in ?? 0) > 0)
     const again = taking.find(({ id }) => this.#harmed.has(id))
     return (again ?? (this.#mayHarmMore ? taking[0] : undefined))?.id ?? null
   }
@@ -271,7 +271,7 @@ function hasToHarm(harm: Harm, { files, db }: SimDisk): boolean {
 
 /** Of what a node takes in: the newest storage id that holds records and belongs to no replica. */
 function rotStaged({ store, disk }: SimNode, rot: (storage: number) => boolean): boolean {
-  if (store!.figures().snapshots.in === 0) return false
+  if (store!.snapshots.in === 0) return false
   const owned = new Set(
     [...store!.replicas].flatMap(({ storages }) => storages.map(({ storage }) => storage as number)),
   )
