@@ -8,6 +8,7 @@ const virtual = ['base', 'client', 'kv', 'raft', 'range', 'sim', 'store', 'testi
 // Tests run as compiled JavaScript: what is tested is what is shipped, and worker threads find their files.
 export default defineConfig({
   test: {
+    dir: 'dist',
     setupFiles: [
       'dist/test/bytes-equality.js',
       ...(process.env.HOLDFAST_FIRST_FAILURE === '1' ? ['dist/test/mutants/first-failure.js'] : []),

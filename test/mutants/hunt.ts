@@ -98,17 +98,7 @@ async function runSuite(folder: string, suite: Suite): Promise<{ where: string; 
   const file = join(folder, 'dist', `${suite.file}.test.js`)
   try {
     const { code, output } = await runNode(
-      [
-        vitest,
-        'run',
-        '--dir=dist',
-        '--bail=1',
-        '--testTimeout=0',
-        '--reporter=json',
-        `--outputFile=${report}`,
-        ...named,
-        file,
-      ],
+      [vitest, 'run', '--bail=1', '--testTimeout=0', '--reporter=json', `--outputFile=${report}`, ...named, file],
       { cwd: folder, msMax: SUITE_MS_MAX, env: { HOLDFAST_CI: '1', HOLDFAST_FIRST_FAILURE: '1' } },
     )
     if (code === 0) return null

@@ -26,7 +26,6 @@ async function vitest({ root, args }) {
       [
         join(root, 'node_modules', 'vitest', 'vitest.mjs'),
         'run',
-        '--dir=dist',
         '--reporter=default',
         '--reporter=json',
         `--outputFile.json=${report}`,
