@@ -1,4 +1,4 @@
-import type { NodeId, RangeId, Version } from '../base/ids.js'
+import type { BootId, NodeId, RangeId, Version } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import { type Clock, type Logger, type Metrics, type Random, silentMetrics } from '../base/ports.js'
 import type { NodeLog, StateStore } from '../storage/types.js'
@@ -31,6 +31,7 @@ export interface KeepingParts {
   readonly stateSync: StateSync
   readonly index: MetaIndex
   readonly codec: EntryCodec
+  readonly boot: BootId
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -101,6 +102,7 @@ export class Keeping {
     })
     this.replacement = new Replacement({ replicas, send, monotonicMs, touch, logger })
     this.sender = new SnapshotSender({
+      boot: parts.boot,
       state,
       encodeChunk: (chunk) => codec.encodeChunk(chunk),
       send,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { LogIndex, NodeId, RangeId, ReplicaId, StorageId, Term } from '../../src/base/ids.js'
+import type { BootId, LogIndex, NodeId, RangeId, ReplicaId, StorageId, Term } from '../../src/base/ids.js'
 import { limits } from '../../src/base/limits.js'
 import { silentLogger } from '../../src/base/ports.js'
 import type { StateRecord } from '../../src/kv/types.js'
@@ -67,7 +67,7 @@ function counting() {
   return { counted, metrics }
 }
 
-function sending(bytesPerSecond = 1e9) {
+function sending({ bytesPerSecond = 1e9, boot = 0 } = {}) {
   const { counted, metrics } = counting()
   const state = new FakeState()
   const sent: PeerMessage[] = []
@@ -90,6 +90,7 @@ function sending(bytesPerSecond = 1e9) {
     },
   } as unknown as Replica
   const sender = new SnapshotSender({
+    boot: boot as BootId,
     state: state as unknown as StateStore,
     encodeChunk: (chunk) => Uint8Array.from(Buffer.from(JSON.stringify(chunk.records.map(({ key }) => key)))),
     send: (_, message) => sent.push(message),
@@ -182,7 +183,7 @@ describe('a snapshot on its way out', () => {
   })
 
   it('waits for the rate of all snapshots together', () => {
-    const { sender, replica, pull, chunks, pass } = sending(40)
+    const { sender, replica, pull, chunks, pass } = sending({ bytesPerSecond: 40 })
     sender.start(replica, learner)
     for (let sequence = 1; sequence <= 3; sequence++) pull(sequence)
     expect(chunks().length).toBeLessThan(3)
@@ -238,6 +239,15 @@ describe('a snapshot on its way out', () => {
     const { sender, replica, results } = sending()
     for (let at = 0; at < limits.snapshotsOutMax + 1; at++) sender.start(replica, learner)
     expect([sender.open, results]).toEqual([limits.snapshotsOutMax, [null]])
+  })
+
+  it('has an id that no start of the node before has given: what is pulled of one is not the other', () => {
+    const ids = [11, 12].flatMap((boot) => {
+      const { sender, replica, sent } = sending({ boot })
+      for (let n = 0; n < 3; n++) sender.start(replica, learner)
+      return sent.map((message) => (message as SnapshotOfferMessage).id)
+    })
+    expect(new Set(ids).size).toBe(ids.length)
   })
 
   it('ends where its state is damaged, and where its replica goes: nothing read of it leaves then', () => {

@@ -1,4 +1,4 @@
-import type { LogIndex, NodeId, RangeId, ReplicaId } from '../../base/ids.js'
+import type { BootId, LogIndex, NodeId, RangeId, ReplicaId } from '../../base/ids.js'
 import { limits } from '../../base/limits.js'
 import type { Logger, Metrics } from '../../base/ports.js'
 import type { StateChunk, StateStore } from '../../storage/types.js'
@@ -19,6 +19,8 @@ const CATCH_UP_MS = 10_000
 const LAST_CHUNK_PATIENCE = 6
 
 export interface SenderParts {
+  /** Of this start of the node. */
+  readonly boot: BootId
   readonly state: Pick<StateStore, 'readSnapshot' | 'readJournal' | 'hold'>
   encodeChunk(chunk: StateChunk): Uint8Array
   send(to: NodeId, message: PeerMessage): void
@@ -64,10 +66,12 @@ export class SnapshotSender {
   readonly #bucket: TokenBucket
   /** Taken in a moment ago: the receiver is still fetching the log behind. */
   #recent: { readonly replica: Replica; readonly index: LogIndex; readonly untilMs: number }[] = []
-  #nextId = 1
+  /** Begins elsewhere at each start of the node: its chunks must not be put to an offer of its past life, which stood at another index. */
+  #nextId: number
 
   constructor(parts: SenderParts) {
     this.#parts = parts
+    this.#nextId = (parts.boot % 2 ** 32) * 2 ** 16 + 1
     this.#bucket = new TokenBucket(parts.bytesPerSecond, parts.monotonicMs())
   }
 
