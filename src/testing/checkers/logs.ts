@@ -30,8 +30,8 @@ export class LogChecker {
   /** Per range: name of an entry to a fingerprint of it and of the term before it. */
   readonly #entries = new Map<RangeId, Map<number, number>>()
   readonly #copies = new Map<NodeId, Map<RangeId, Copy>>()
-  /** What nodes held durably before they forgot it. */
-  readonly #forgotten = new Map<NodeId, Map<RangeId, Copy>>()
+  /** What nodes held durably before they forgot it: a disk that was rolled back and then given up has forgotten twice. */
+  readonly #forgotten = new Map<NodeId, Map<RangeId, Copy[]>>()
   readonly #lowest = new Map<NodeId, Map<RangeId, ReplicaId>>()
   /** Of these, what was durable. */
   readonly #buriedFor = new Map<NodeId, Map<RangeId, ReplicaId>>()
@@ -60,7 +60,8 @@ export class LogChecker {
 
   /** As `holds`, or it did before it forgot it. */
   held(node: NodeId, range: RangeId, place: Place): boolean {
-    return this.holds(node, range, place) || isHeld(this.#forgotten.get(node)?.get(range), place)
+    const forgotten = this.#forgotten.get(node)?.get(range) ?? []
+    return this.holds(node, range, place) || forgotten.some((copy) => isHeld(copy, place))
   }
 
   /** Lower replica ids of the range are out on this node. */
@@ -115,10 +116,15 @@ export class LogChecker {
 
   /** The node's disk is gone. */
   forget(node: NodeId): void {
-    for (const [range, copy] of this.#copies.get(node) ?? []) ofNode(this.#forgotten, node).set(range, copy)
+    for (const [range, copy] of this.#copies.get(node) ?? []) this.#forgot(node, range, copy)
     this.#copies.delete(node)
     this.#lowest.delete(node)
     this.#buriedFor.delete(node)
+  }
+
+  #forgot(node: NodeId, range: RangeId, copy: Copy): void {
+    const ranges = ofNode(this.#forgotten, node)
+    ranges.set(range, [...(ranges.get(range) ?? []), copy])
   }
 
   /** The node has opened its log again, after a crash or not. */
@@ -132,7 +138,7 @@ export class LogChecker {
       const recovered = log.recovered.get(range)
       // It knows that it may have lost some: it never speaks under that replica id again.
       if (recovered?.forgot === true) {
-        ofNode(this.#forgotten, node).set(range, copy)
+        this.#forgot(node, range, copy)
         continue
       }
       this.#checkpointIsBack(node, range, copy.checkpoint, recovered?.checkpoint ?? null)
