@@ -3,12 +3,13 @@ import type { Operation } from './linearizability.js'
 /** The operations of one key. */
 export type History = readonly Operation[]
 
-/** Values by number; 0 is absent. */
+/** Values by number; 0 is absent, 1 every value that nobody asked for or saw: which one of them it is decides nothing. */
 type State = number
 
 const ANY = -1
 const PRESENT = -2
 const KEEP = -3
+const UNSEEN = 1
 
 /**
  * An operation as a step of a register: from states that `from` matches (one state, ANY or PRESENT), except `not`,
@@ -51,16 +52,19 @@ export class JitSearch {
   readonly #neededUntil: number[] = []
   readonly #pending = new Set<number>()
   readonly #expiring: number[] = []
+  /** Operations of unknown outcome that do the same: while several are pending it decides nothing which of them is applied. */
+  readonly #alike = new Map<string, number[]>()
   #configurations: Configuration[] = [{ state: 0, applied: [] }]
   #stepsLeft: number
 
   constructor(history: History, stepsMax: number) {
     this.#stepsLeft = stepsMax
-    const values = new Values()
+    const values = new Values(history)
     for (const operation of history) {
       const step = stepOf(operation, values, this.#steps.length)
       if (step === null) continue
       this.#steps.push(step)
+      if (!step.mustReturn) this.#alike.set(effectOf(step), [...this.#likesOf(step), step.slot])
       this.#events.push({ at: operation.invoke, operation: step.slot, returns: false })
       if (step.mustReturn) this.#events.push({ at: operation.complete, operation: step.slot, returns: true })
     }
@@ -142,12 +146,26 @@ export class JitSearch {
       for (const slot of this.#pending) {
         if (--this.#stepsLeft < 0) return null
         const step = this.#steps[slot]!
-        if (step.to === KEEP || applied.includes(slot)) continue
+        if (step.to === KEEP || applied.includes(slot) || this.#isSuperfluous(step, applied)) continue
         const next = apply(step, state)
         if (next !== null) meet(next, withSlot(applied, slot))
       }
     }
     return results.list()
+  }
+
+  /** Another one that does the same is pending, and goes first. */
+  #isSuperfluous(step: Step, applied: readonly number[]): boolean {
+    if (step.mustReturn) return false
+    for (const other of this.#likesOf(step)) {
+      if (other >= step.slot) return false
+      if (this.#pending.has(other) && !applied.includes(other)) return true
+    }
+    return false
+  }
+
+  #likesOf(step: Step): readonly number[] {
+    return this.#alike.get(effectOf(step)) ?? []
   }
 
   /** A pending operation that changes nothing is best applied as soon as it can be: having done so excludes nothing. */
@@ -224,14 +242,22 @@ class Frontier {
 class Values {
   readonly #numbers = new Map<string, State>()
 
-  number(value: string | null): State {
-    if (value === null) return 0
-    let number = this.#numbers.get(value)
-    if (number === undefined) {
-      number = this.#numbers.size + 1
-      this.#numbers.set(value, number)
+  constructor(history: History) {
+    for (const operation of history) {
+      if (operation.status === 'fail') continue
+      if (operation.op === 'get' && operation.status === 'ok') this.#see(operation.result)
+      if (operation.op !== 'cas') continue
+      this.#see(operation.expect)
+      this.#see(operation.found ?? null)
     }
-    return number
+  }
+
+  #see(value: string | null): void {
+    if (value !== null && !this.#numbers.has(value)) this.#numbers.set(value, UNSEEN + 1 + this.#numbers.size)
+  }
+
+  number(value: string | null): State {
+    return value === null ? 0 : (this.#numbers.get(value) ?? UNSEEN)
   }
 }
 
@@ -257,6 +283,10 @@ function stepOf(operation: Operation, values: Values, slot: number): Step | null
       return { from, not: expect, to: KEEP, mustReturn, slot }
     }
   }
+}
+
+function effectOf({ from, not, to }: Step): string {
+  return `${from} ${not} ${to}`
 }
 
 /** The state after `step`; null: it can't be taken there. */

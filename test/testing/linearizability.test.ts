@@ -132,6 +132,30 @@ describe('bounded work', () => {
     expect(checkLinearizability(history, { stepsMax: 1_000 })).toEqual({ kind: 'undecided', keys: ['k'] })
   })
 
+  it('is enough where many writes and deletes of unknown outcome are open, and deletes tell what they found', () => {
+    const history: Operation[] = []
+    for (let at = 0; at < 30; at++) {
+      const open = { key: 'k', invoke: at, complete: at, status: 'info' } as const
+      history.push({ ...open, client: `w${at}`, op: 'put', value: `v${at}` })
+      history.push({ ...open, client: `d${at}`, op: 'delete' })
+    }
+    for (let at = 0; at < 60; at++) {
+      const done = { client: 'c', key: 'k', invoke: 100 + 2 * at, complete: 101 + 2 * at, status: 'ok' } as const
+      history.push(at % 2 === 0 ? { ...done, op: 'delete', result: true } : { ...done, op: 'get', result: null })
+    }
+    expect(checkLinearizability(history, { stepsMax: 10_000 }).kind).toBe('legal')
+    const more: Operation = {
+      client: 'c',
+      key: 'k',
+      op: 'delete',
+      result: true,
+      invoke: 300,
+      complete: 301,
+      status: 'ok',
+    }
+    expect(checkLinearizability([...history, more], { stepsMax: 10_000 }).kind).toBe('illegal')
+  })
+
   it('is enough for fifty thousand operations of five clients on one key, some unknown', () => {
     const history = longRun(50_000)
     expect(checkLinearizability(history).kind).toBe('legal')
