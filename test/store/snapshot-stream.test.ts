@@ -25,6 +25,8 @@ class FakeState {
   reads = 0
   held = 0
   isDamaged = false
+  /** Reads that wait; null: each is answered at once. */
+  slow: (() => void)[] | null = null
 
   hold() {
     this.held++
@@ -39,8 +41,10 @@ class FakeState {
   ) {
     this.reads++
     const start = page.after === null ? 0 : records.findIndex(({ key }) => key === page.after!.key) + 1
-    if (this.isDamaged) done(null, false)
-    else done(records.slice(start, start + 3), start + 3 < records.length)
+    if (this.isDamaged) return done(null, false)
+    const answer = () => done(records.slice(start, start + 3), start + 3 < records.length)
+    if (this.slow === null) answer()
+    else this.slow.push(answer)
   }
 
   readJournal(_page: unknown, done: (records: readonly never[], more: boolean) => void) {
@@ -180,6 +184,22 @@ describe('a snapshot on its way out', () => {
     pull(1)
     pull(4)
     expect(chunks()).toHaveLength(3)
+  })
+
+  it('a pull that comes again when the chunk behind is being read already is not answered with what comes behind that', () => {
+    const { sender, replica, state, pull, chunks, pass } = sending()
+    sender.start(replica, learner)
+    pull(1)
+    state.slow = []
+    pull(2)
+    pull(1)
+    state.slow.shift()!()
+    state.slow = null
+    pass(100)
+    for (let sequence = 3; sequence <= 6; sequence++) pull(sequence)
+    const keys = chunks().flatMap(({ bytes }) => JSON.parse(Buffer.from(bytes).toString()) as string[])
+    expect(chunks().map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5])
+    expect(keys).toEqual(records.map(({ key }) => key))
   })
 
   it('waits for the rate of all snapshots together', () => {

@@ -168,8 +168,9 @@ export class SnapshotSender {
     const { wanted } = outgoing
     if (wanted === null || outgoing.reading || !this.#bucket.hasSome(this.#parts.monotonicMs())) return
     outgoing.wanted = null
+    const at = cursorOf(outgoing, wanted)
+    if (at === null) return
     outgoing.reading = true
-    const at = wanted.sequence === outgoing.sequence ? outgoing.at : outgoing.next
     outgoing.reader.read(at, (read) => {
       outgoing.reading = false
       // It was ended meanwhile: its storage may be on the way out, and what was read may lack something.
@@ -248,6 +249,12 @@ export class SnapshotSender {
     }
     return oldest
   }
+}
+
+/** Null: neither the last chunk read nor the one behind it. A pull that was repeated may come when the chunk behind is being read already. */
+function cursorOf({ sequence, at, next }: Outgoing, wanted: SnapshotPullMessage): Cursor | null {
+  if (wanted.sequence === sequence) return at
+  return wanted.sequence === sequence + 1 ? next : null
 }
 
 function isToBeOfferedAgain({ sequence, last, reading, offeredMs, touchedMs }: Outgoing, nowMs: number): boolean {
