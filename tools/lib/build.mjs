@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { runOrExit } from './processes.mjs'
 
@@ -9,6 +9,8 @@ export async function build(root) {
   pruneOrphans(root)
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
   await runOrExit(process.execPath, [tsc, '-p', root], { cwd: root })
+  // npx makes it so only when it sees this folder for the first time, and tsc writes a file anew without it.
+  chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755)
 }
 
 function pruneOrphans(root) {
