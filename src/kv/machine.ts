@@ -1,6 +1,6 @@
 import { assert, assertNever } from '../base/assert.js'
 import type { Descriptor } from '../base/descriptor.js'
-import type { Key, RangeId, Version } from '../base/ids.js'
+import type { Key, LogIndex, RangeId, Term, Version } from '../base/ids.js'
 import { maxVersion } from '../base/version.js'
 import { Draft } from './draft.js'
 import { keysNeeded } from './needs.js'
@@ -32,11 +32,15 @@ export interface MachinePorts {
 
 /** What the log hands over. Empty for entries that carry no commands. */
 export interface AppliableEntry {
+  readonly index: LogIndex
+  readonly term: Term
   readonly timestamp: Version
   readonly commands: readonly Command[]
 }
 
 const DIGEST_MODULUS = 2 ** 48
+/** A replica would have to be behind by more splits of one range than these to take one that it holds for uncommitted. */
+export const SPLITS_REMEMBERED = 100
 
 /**
  * One range's state machine. Pure, deterministic and total: the same bookkeeping, sessions, entries and reads give the same
@@ -187,13 +191,14 @@ export class RangeMachine {
    * Done when the entry's other effects stand, since the child starts from all of them: clock, digest, and the sessions with the
    * split's own outcome among them (it is in the parent's journal, from which the child's table would be restored).
    */
-  #maybeSplit({ timestamp, commands }: AppliableEntry, outcomes: readonly Outcome[]): SplitEffect | null {
+  #maybeSplit({ index, term, timestamp, commands }: AppliableEntry, outcomes: readonly Outcome[]): SplitEffect | null {
     const command = commands.at(-1)
     if (command?.kind !== 'split' || !isDone(command, outcomes.at(-1))) return null
     const { parent, child } = cut(command, this.#bookkeeping.descriptor)
     const lineage = [...this.#bookkeeping.lineage, { range: parent.range, to: timestamp }]
-    const bookkeeping = { ...this.#bookkeeping, descriptor: child, lineage }
-    this.#bookkeeping = { ...this.#bookkeeping, descriptor: parent }
+    const bookkeeping = { ...this.#bookkeeping, descriptor: child, lineage, splits: [] }
+    const splits = [...this.#bookkeeping.splits, { index, term }].slice(-SPLITS_REMEMBERED)
+    this.#bookkeeping = { ...this.#bookkeeping, descriptor: parent, splits }
     return { bookkeeping, childSessions: this.#sessions.clone() }
   }
 

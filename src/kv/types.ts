@@ -1,5 +1,5 @@
 import type { Descriptor, NodeInfo, ReplicaDescriptor } from '../base/descriptor.js'
-import type { Generation, Key, RangeId, ReplicaId, SessionId, Version } from '../base/ids.js'
+import type { Generation, Key, LogIndex, RangeId, ReplicaId, SessionId, Term, Version } from '../base/ids.js'
 import type { SessionTable } from './sessions.js'
 
 /** How a value's bytes are to be read; stored beside it. */
@@ -168,6 +168,12 @@ export interface LineagePiece {
   readonly to: Version
 }
 
+/** Where a split stands in the range's log. */
+export interface SplitPlace {
+  readonly index: LogIndex
+  readonly term: Term
+}
+
 /**
  * A range's small replicated bookkeeping. Lives in memory, our log keeps it as of D (storage), never in LevelDB:
  * there it could be ahead of a hole, and replay would refuse what was acknowledged.
@@ -182,6 +188,8 @@ export interface Bookkeeping {
   /** Gate for changes of what apply means; 1 now. */
   readonly rangeVersion: number
   readonly lineage: readonly LineagePiece[]
+  /** Of this range's own log, the latest SPLITS_REMEMBERED: whoever has one in its log knows that it is committed (decision 0014). */
+  readonly splits: readonly SplitPlace[]
   /** Sum over all records ever written, for divergence (PROTOCOL: nothing subtracted, copied at split). Below 2^48. */
   readonly digest: number
 }

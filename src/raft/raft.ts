@@ -197,6 +197,17 @@ export class Raft {
   }
 
   /**
+   * The range has committed the entries at these places: what of this log leads up to one of them is committed too, by log matching
+   * (paper 5.3). Others say nothing.
+   */
+  learnCommitted(places: readonly { readonly index: LogIndex; readonly term: Term }[]): void {
+    const core = this.#core
+    const known = places.filter((place) => core.log.has(place)).map(({ index }) => index)
+    const last = Math.max(core.commit, ...known) as LogIndex
+    if (last > core.commit) core.commitTo(last)
+  }
+
+  /**
    * The state as of `point` is staged and durable: log, commit and applied move there. False: nothing is missing here that it
    * has, throw it away.
    */

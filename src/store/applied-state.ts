@@ -108,7 +108,7 @@ export class AppliedState {
       this.#picture = picture
     }
     const applied = this.#machine.apply(
-      { timestamp: entry.timestamp, commands },
+      { index: entry.index, term: entry.term, timestamp: entry.timestamp, commands },
       { latest: (key) => this.#latest(key) },
     )
     this.#picture = null

@@ -226,6 +226,7 @@ export function unwritten(descriptor: Descriptor): Bookkeeping {
     collectionFloor: NO_VERSION,
     rangeVersion: 1,
     lineage: [],
+    splits: [],
     digest: 0,
   }
 }

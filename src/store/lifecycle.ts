@@ -225,6 +225,8 @@ export class Lifecycle {
     if (this.#parts.replicas.get(replica.range) !== replica || this.overlapping(replica, offer) !== null)
       return done(false)
     if (this.#damagedStaged.delete(storage)) return done(false)
+    // It may have come to hold them while the snapshot was on its way.
+    if (replica.goesOnBefore(offer)) return done(false)
     const { index, entryTerm: term, timestamp, bookkeeping } = offer
     const configuration = configurationOf(bookkeeping.descriptor.replicas)
     replica.takeTicks()

@@ -17,11 +17,14 @@ import type { Due } from './due-ticks.js'
 import { Lease } from './lease.js'
 import type { Persisting } from './log-writer.js'
 import { vacatedBy } from './membership/missed.js'
+import type { SnapshotOfferMessage } from './ports.js'
 import { Proposals } from './proposals.js'
 import { Proposer } from './proposer.js'
 import { Reads } from './reads.js'
 import type { ReplicaHost, ReplicaParts, StagedState } from './replica-parts.js'
 import type { Settled } from './replies.js'
+
+type SnapshotPlace = Pick<SnapshotOfferMessage, 'index' | 'entryTerm' | 'bookkeeping'>
 
 /** One node's copy of a range: its consensus core, its state machine, and what waits on either. */
 export class Replica implements Persisting, Due {
@@ -266,6 +269,20 @@ export class Replica implements Persisting, Due {
   }
 
   // ---- what becomes of its state ----
+
+  /**
+   * Whether it has to go on from its own log before it takes in this snapshot: it has a state, and committed entries that it can apply.
+   * A split among them, passed over, would take with it the child's keys, which it holds in the parent's state and was counted for
+   * when the split was committed (decision 0014). That it is committed may have to be learned from the snapshot itself.
+   */
+  goesOnBefore({ index, entryTerm, bookkeeping }: SnapshotPlace): boolean {
+    if (!this.hasState) return false
+    this.raft.learnCommitted([...bookkeeping.splits, { index, term: entryTerm }])
+    const next = (this.applied + 1) as LogIndex
+    if (!this.hasUnapplied || next === this.#damagedFrom) return false
+    this.#host.touch(this)
+    return true
+  }
 
   /** Takes over a staged state. The core has been moved to it; the switch goes into our log with the core's next Ready. */
   install(staged: StagedState): void {

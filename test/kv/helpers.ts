@@ -1,5 +1,15 @@
 import type { Descriptor, ReplicaDescriptor, Span } from '../../src/base/descriptor.js'
-import type { Generation, Key, NodeId, RangeId, ReplicaId, SessionId, Version } from '../../src/base/ids.js'
+import type {
+  Generation,
+  Key,
+  LogIndex,
+  NodeId,
+  RangeId,
+  ReplicaId,
+  SessionId,
+  Term,
+  Version,
+} from '../../src/base/ids.js'
 import { META_RANGE } from '../../src/base/ids.js'
 import { KEYSPACES, META_SPAN, storedKey } from '../../src/base/keyspace.js'
 import { type AppliableEntry, RangeMachine } from '../../src/kv/machine.js'
@@ -54,6 +64,7 @@ export function bookkeeping(parts: Partial<Bookkeeping> = {}): Bookkeeping {
     collectionFloor: v(0),
     rangeVersion: 1,
     lineage: [],
+    splits: [],
     digest: 0,
     ...parts,
   }
@@ -98,6 +109,7 @@ export class Harness {
   readonly machine: RangeMachine
   readonly latest: Map<Key, Stored>
   readonly journal: JournalRecord[] = []
+  #index = 0
 
   constructor(start: Bookkeeping = bookkeeping(), latest = new Map<Key, Stored>(), sessions?: SessionTable) {
     this.machine = new RangeMachine(start.descriptor.range, start, { recordDigest: digestOf }, sessions)
@@ -113,7 +125,9 @@ export class Harness {
   }
 
   applyAt(timestamp: number, commands: readonly Command[]): AppliedEntry {
-    const entry: AppliableEntry = { timestamp: v(timestamp), commands }
+    this.#index += 1
+    const place = { index: this.#index as LogIndex, term: 1 as Term }
+    const entry: AppliableEntry = { ...place, timestamp: v(timestamp), commands }
     const needed = new Set(this.machine.needs(commands))
     const { span: own } = this.machine.bookkeeping.descriptor
     const applied = this.machine.apply(entry, {

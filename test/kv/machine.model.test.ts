@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ReplicaRole } from '../../src/base/descriptor.js'
-import type { Generation, Key, NodeId, RangeId, ReplicaId, Version } from '../../src/base/ids.js'
+import type { Generation, Key, LogIndex, NodeId, RangeId, ReplicaId, Term, Version } from '../../src/base/ids.js'
 import { type AppliableEntry, RangeMachine } from '../../src/kv/machine.js'
 import type {
   AppliedEntry,
@@ -131,7 +131,7 @@ class World {
     const commands = wishes.map((each) => this.#command(each, live)).filter((command) => command !== null)
     this.sent.push(...commands)
     this.#version += gap
-    const entry = { timestamp: v(this.#version), commands }
+    const entry = { index: live.history.length as LogIndex, term: 1 as Term, timestamp: v(this.#version), commands }
     const clock = live.machine.bookkeeping.clock
     const applied = live.machine.apply(entry, { latest: (key) => this.records.latest(key, clock) })
     this.records.add(applied.records)

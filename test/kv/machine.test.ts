@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Generation, Key, RangeId, SessionId } from '../../src/base/ids.js'
 import { limits } from '../../src/base/limits.js'
+import { SPLITS_REMEMBERED } from '../../src/kv/machine.js'
 import type { Command, Condition } from '../../src/kv/types.js'
 import {
   bookkeeping,
@@ -312,6 +313,26 @@ describe('split', () => {
     const { childSessions } = applied.split!
     expect(childSessions.image()).toEqual(range.machine.sessions.image())
     expect(childSessions.known(origin('t', 1))).toEqual(applied.outcomes[1])
+  })
+
+  test('the parent remembers where its last splits stand in its log, the child none', () => {
+    const range = new Harness()
+    range.apply(writeAt(1, [put('x', '1')]))
+    const first = range.apply(splitAt(2, 'm'))
+    expect(range.machine.bookkeeping.splits).toEqual([{ index: 2, term: 1 }])
+    expect(first.split!.bookkeeping.splits).toEqual([])
+    for (let at = 0; at < SPLITS_REMEMBERED; at++) {
+      const generation = (2 + at) as Generation
+      const key = `l${String.fromCharCode(2_000 - at)}` as Key
+      const { outcomes } = range.apply({ ...splitAt(3 + at, key), child: (100 + at) as RangeId, generation })
+      expect(outcomes[0]!.kind).toBe('split')
+    }
+    const { splits } = range.machine.bookkeeping
+    expect([splits.length, splits[0], splits.at(-1)]).toEqual([
+      SPLITS_REMEMBERED,
+      { index: 3, term: 1 },
+      { index: 2 + SPLITS_REMEMBERED, term: 1 },
+    ])
   })
 
   test('both halves answer repeats of what was written before, and go their own ways after', () => {

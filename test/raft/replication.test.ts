@@ -478,3 +478,20 @@ test('a commit alone is handed out as a hint that need not be synced', () => {
     raft.up.persisted({ hardState: null, restored: null, lastEntry: { index: index(1), term: term(1) } }),
   ).toThrow('more was')
 })
+
+test('5.3: what leads up to a place that is known to be committed is committed, if the log has the place', () => {
+  const raft = new Replica({ configuration: three, log: [1, 1, 2, 2] })
+  raft.up.learnCommitted([
+    { index: index(4), term: term(3) },
+    { index: index(5), term: term(2) },
+  ])
+  expect(raft.up.commit).toBe(0)
+  raft.up.learnCommitted([
+    { index: index(4), term: term(3) },
+    { index: index(3), term: term(2) },
+    { index: index(1), term: term(1) },
+  ])
+  expect(raft.up.commit).toBe(3)
+  raft.up.learnCommitted([{ index: index(2), term: term(1) }])
+  expect(raft.up.commit).toBe(3)
+})

@@ -95,3 +95,44 @@ describe('a node that was down while a range was split, and gets its state by a 
     },
   )
 })
+
+describe('a node that has a split in its log, and does not know that it was committed', () => {
+  /** Two nodes commit the split, and the one of them that follows is gone before it hears of it; the third was away, and is back. */
+  async function heldBack(seed: string) {
+    const cluster = await started(seed)
+    const written = await fill(cluster, 'p', 20, 500)
+    const leader = cluster.leaderOf(DATA)!
+    const [holder, away] = [1, 2, 3].filter((id) => id !== leader) as [number, number]
+    cluster.crash(away)
+    for (const [key, value] of await fill(cluster, 'a', 400, 500)) written.set(key, value)
+    const split = cluster.run(() => cluster.client().split('m'))
+    const isCommitted = () => here(cluster, leader, DATA)!.descriptor.generation > 1
+    expect(await cluster.runWhile(() => !isCommitted(), 10_000)).toBe(true)
+    expect(here(cluster, holder, DATA)!.descriptor.generation).toBe(1)
+    cluster.crash(holder)
+    cluster.restart(away)
+    const child = (await split).range
+    const { machine } = here(cluster, leader, DATA)!
+    const isInLog = () => here(cluster, leader, DATA)!.truncated <= machine.bookkeeping.splits[0]!.index
+    // For a while it is kept for the one that was away.
+    for (let round = 0; round < 20 && isInLog(); round++) {
+      await cluster.runFor(1_000)
+      for (const [key, value] of await fill(cluster, 'b', 100, 500)) written.set(key, value)
+    }
+    expect(isInLog()).toBe(false)
+    return { cluster, holder, child, written }
+  }
+
+  it('learns it from the snapshot that would have taken it past the split, and makes the child of what it holds', async () => {
+    const { cluster, holder, child, written } = await heldBack('held')
+    cluster.restart(holder)
+    const back = await cluster.runWhile(() => cluster.lack !== null || !cluster.isQuiet, 30_000)
+    expect([back, cluster.lack, cluster.unrest]).toEqual([true, null, null])
+    expect(here(cluster, holder, DATA)!.incarnation).toBeGreaterThan(0)
+    // No snapshot brought this one: it is its own copy, and not that of the one disk that could have been lost meanwhile.
+    expect(here(cluster, holder, child)!.incarnation).toBe(0)
+    await expectAll(cluster, written)
+    cluster.checkQuiet()
+    expect(cluster.violations).toEqual([])
+  })
+})

@@ -99,6 +99,7 @@ export function checkpoint(range: number, truncated: { index: number; term: numb
       collectionFloor: 0 as Version,
       rangeVersion: 1,
       lineage,
+      splits: [place],
       digest: 2 ** 47 + 1,
     },
     storages: [{ span: { start, end: null }, storage: 3 as StorageId }],

@@ -42,6 +42,7 @@ function replicaOf(parts: FakeParts = {}) {
     },
     overlaps: () => false,
     takeTicks: () => {},
+    goesOnBefore: (_: SnapshotOfferMessage) => false,
     raft: { restore: () => true, configuration: { voters: [1, 2, 3], outgoing: [], learners: [] } },
     install: (state: { storages: { span: typeof span; storage: number }[] }) => {
       fake.storages = state.storages
@@ -158,7 +159,7 @@ describe('a snapshot is installed', () => {
     expect(replica.storages[0]!.storage).toBe(7)
   })
 
-  it('not where the replica went, where another lies there, or where the core has as much; nothing changes then', () => {
+  it('not where the replica went or has its own log to apply, where another lies there, or the core has as much; nothing changes then', () => {
     const gone = installing()
     gone.replicas.clear()
     gone.synced()
@@ -167,7 +168,10 @@ describe('a snapshot is installed', () => {
     const stale = installing()
     stale.replica.raft.restore = () => false
     stale.synced()
-    for (const each of [gone, overlapped, stale]) {
+    const ahead = installing()
+    ahead.replica.goesOnBefore = (of) => of === offer
+    ahead.synced()
+    for (const each of [gone, overlapped, stale, ahead]) {
       expect([each.installed, each.told, each.replica.storages[0]!.storage]).toEqual([[false], ['sync'], 1])
     }
   })

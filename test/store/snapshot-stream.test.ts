@@ -57,6 +57,7 @@ const bookkeeping = {
   clock: v(10),
   sessionFloor: v(0),
   lineage: [],
+  splits: [],
 }
 
 /** Sums by name and labels. */
@@ -298,7 +299,7 @@ function receiving() {
   let ingest: (() => void)[] = []
   let nowMs = 0
   let other: Replica | null = null
-  const replica = { range, id: learner, hasState: false, applied: 0 } as unknown as Replica
+  const replica = { range, id: learner, hasState: false, applied: 0, goesOnBefore: () => false } as unknown as Replica
   const replicas = new Map([[range, replica]])
   const receiver = new SnapshotReceiver({
     replicas,
@@ -459,7 +460,7 @@ describe('a snapshot on its way in', () => {
     expect([pulls(), ingested]).toEqual([[1, 1], []])
   })
 
-  it('is refused for a replica that is not here or has as much, over the span of another, and beyond a few at once', () => {
+  it('is refused for a replica that is not here, has as much or more to apply, over the span of another, and beyond a few at once', () => {
     const { offer, replica, replicas, refusals, overlap, receiver } = receiving()
     offer({ to: 5 as ReplicaId })
     offer({ range: 9 as RangeId })
@@ -469,11 +470,14 @@ describe('a snapshot on its way in', () => {
     Object.assign(replica, { hasState: true, applied: 7 })
     offer()
     expect([refusals(), receiver.open]).toEqual([4, 0])
+    Object.assign(replica, { hasState: true, applied: 3, goesOnBefore: () => true })
+    offer()
+    expect([refusals(), receiver.open]).toEqual([5, 0])
     for (let at = 0; at < limits.snapshotsInMax + 1; at++) {
       const other = (10 + at) as RangeId
-      replicas.set(other, { range: other, id: learner, hasState: false, applied: 0 } as unknown as Replica)
+      replicas.set(other, { ...replica, range: other, goesOnBefore: () => false } as unknown as Replica)
       offer({ range: other, id: at })
     }
-    expect([refusals(), receiver.open]).toEqual([5, limits.snapshotsInMax])
+    expect([refusals(), receiver.open]).toEqual([6, limits.snapshotsInMax])
   })
 })

@@ -195,6 +195,7 @@ const bookkeeping = record<Bookkeeping>({
   collectionFloor: version,
   rangeVersion: count,
   lineage: some(record({ range: branded<never>(id), to: version })),
+  splits: some(record({ index: branded<never>(id), term: branded<never>(id) })),
   digest: count,
 })
 const type = <Type extends string>(name: Type) => ({ type: fc.constant(name), ...envelope })

@@ -261,6 +261,7 @@ describe('bytes that are not what the .proto says', () => {
       collectionFloor: 0,
       rangeVersion: 1,
       lineage: [],
+      splits: [],
       digest: 0,
     }
     const numbers = { index: 4, term: 3, entryTerm: 3, id: 1, sequence: 1, version: 1, timestamp: 1 }

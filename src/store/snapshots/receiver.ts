@@ -100,6 +100,7 @@ export class SnapshotReceiver {
     const replica = this.#parts.replicas.get(offer.range)
     if (replica === undefined || replica.id !== offer.to) return 'there is no such replica here'
     if (replica.hasState && offer.index <= replica.applied) return 'the replica has applied as much'
+    if (replica.goesOnBefore(offer)) return 'its own log comes first'
     if (open !== undefined && open.phase === 'installing') return 'another one is being installed'
     if (open === undefined && this.#incoming.size >= limits.snapshotsInMax) return 'as many are taken in as may be'
     const other = this.#parts.overlapping(replica, offer)

@@ -81,7 +81,9 @@ export const BOOKKEEPING = {
   rangeVersion: varint(5),
   lineage: bytes(6),
   digest: varint(7),
+  splits: bytes(8),
 }
+export const SPLIT_PLACE = { index: varint(1), term: varint(2) }
 export const LINEAGE_PIECE = { range: varint(1), to: fixed64(2) }
 export const SNAPSHOT_OFFER = {
   id: varint(1),

@@ -1,6 +1,6 @@
 import type { Descriptor } from '../../base/descriptor.js'
 import type { LogIndex, RangeId, ReplicaId, Term, Version } from '../../base/ids.js'
-import type { Bookkeeping, LineagePiece } from '../../kv/types.js'
+import type { Bookkeeping, LineagePiece, SplitPlace } from '../../kv/types.js'
 import type { Entry } from '../../raft/types.js'
 import type { PlaceMessage, PlacementMessage, ReplicaMessage, SnapshotOfferMessage } from '../../store/ports.js'
 import { readEntry } from './entries.js'
@@ -19,6 +19,7 @@ import {
   SNAPSHOT_OFFER,
   SNAPSHOT_PULL,
   SNAPSHOT_REFUSED,
+  SPLIT_PLACE,
   VACANT,
 } from './peer-tags.js'
 import { type Reader, WireError } from './reader.js'
@@ -33,6 +34,7 @@ export type PlacementBody = PlaceMessage | Without<Exclude<PlacementMessage, Pla
 const REASON_CHARACTERS_MAX = 500
 /** A piece for every split and merge as far back as the journal is kept. */
 const LINEAGE_MAX = 10_000
+const SPLITS_MAX = 1_000
 
 /** null: it is no message of these, and nothing was read. */
 export function readReplicaBody(reader: Reader, tag: number): BetweenBody | PlacementBody | null {
@@ -141,6 +143,7 @@ function readBookkeeping(reader: Reader): Bookkeeping {
   let descriptor: Descriptor | null = null
   const numbers = { clock: 0, sessionFloor: 0, collectionFloor: 0, rangeVersion: 0, digest: 0 }
   const lineage: LineagePiece[] = []
+  const splits: SplitPlace[] = []
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     if (tag === BOOKKEEPING.descriptor) descriptor = readDescriptor(reader)
     else if (tag === BOOKKEEPING.clock) numbers.clock = reader.fixed()
@@ -149,12 +152,15 @@ function readBookkeeping(reader: Reader): Bookkeeping {
     else if (tag === BOOKKEEPING.rangeVersion) numbers.rangeVersion = reader.uint()
     else if (tag === BOOKKEEPING.lineage) lineage.push(readLineagePiece(reader))
     else if (tag === BOOKKEEPING.digest) numbers.digest = reader.uint()
+    else if (tag === BOOKKEEPING.splits) splits.push(readSplitPlace(reader))
     else reader.skip()
   }
   reader.leave(outer)
   if (descriptor === null) throw new WireError("a range's bookkeeping has no descriptor")
   if (lineage.length > LINEAGE_MAX)
     throw new WireError(`${lineage.length} pieces of lineage, expected ${LINEAGE_MAX} at most`)
+  if (splits.length > SPLITS_MAX)
+    throw new WireError(`${splits.length} places of splits, expected ${SPLITS_MAX} at most`)
   return {
     descriptor,
     clock: numbers.clock as Version,
@@ -162,6 +168,7 @@ function readBookkeeping(reader: Reader): Bookkeeping {
     collectionFloor: numbers.collectionFloor as Version,
     rangeVersion: numbers.rangeVersion,
     lineage,
+    splits,
     digest: numbers.digest,
   }
 }
@@ -177,6 +184,19 @@ function readLineagePiece(reader: Reader): LineagePiece {
   }
   reader.leave(outer)
   return { range: idOf<RangeId>(range, 'range id'), to: to as Version }
+}
+
+function readSplitPlace(reader: Reader): SplitPlace {
+  const outer = reader.enter()
+  let index = 0
+  let term = 0
+  for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
+    if (tag === SPLIT_PLACE.index) index = reader.uint()
+    else if (tag === SPLIT_PLACE.term) term = reader.uint()
+    else reader.skip()
+  }
+  reader.leave(outer)
+  return { index: idOf<LogIndex>(index, 'index of a split'), term: idOf<Term>(term, 'term of a split') }
 }
 
 function readChunk(reader: Reader): BetweenBody {

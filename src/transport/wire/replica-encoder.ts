@@ -16,6 +16,7 @@ import {
   SNAPSHOT_OFFER,
   SNAPSHOT_PULL,
   SNAPSHOT_REFUSED,
+  SPLIT_PLACE,
   VACANT,
 } from './peer-tags.js'
 import type { Writer } from './writer.js'
@@ -89,6 +90,12 @@ function writeBookkeeping(writer: Writer, tag: number, bookkeeping: Bookkeeping)
     writer.close()
   }
   writer.uint(BOOKKEEPING.digest, bookkeeping.digest)
+  for (const { index, term } of bookkeeping.splits) {
+    writer.open(BOOKKEEPING.splits)
+    writer.uint(SPLIT_PLACE.index, index)
+    writer.uint(SPLIT_PLACE.term, term)
+    writer.close()
+  }
   writer.close()
 }
 
