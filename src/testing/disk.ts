@@ -160,7 +160,7 @@ export class SimDisk {
   #newDb(): MemoryStateDb {
     const { random, stateWithout: without } = this.#options
     const options = { schedule: this.#schedule(false), random: random.fork('state'), without }
-    return new MemoryStateDb({ ...options, latencyMs: 0.1, syncLatencyMs: 5 })
+    return new MemoryStateDb({ ...options, latencyMs: 0.1, syncLatencyMs: 5, busyChance: 0.5 })
   }
 
   /** `settles`: promise-based code waits for it. */

@@ -31,6 +31,8 @@ export interface MemoryStateDbOptions {
   readonly latencyMs?: number
   /** How long a sync takes. Default 5. */
   readonly syncLatencyMs?: number
+  /** Chance that it is busy with compactions when it is asked. Default 0. */
+  readonly busyChance?: number
   /** Default: none is missing. */
   readonly without?: readonly StateGuard[]
 }
@@ -63,6 +65,7 @@ export class MemoryStateDb implements StateDb {
   readonly #random: Random
   readonly #latencyMs: number
   readonly #syncLatencyMs: number
+  readonly #busyChance: number
   readonly #without: readonly StateGuard[]
   #records = new SortedRecords()
   /** Done, in the order in which they were. */
@@ -87,17 +90,30 @@ export class MemoryStateDb implements StateDb {
   isAltered = false
   /** When set, every sync fails so. */
   syncFailure: Error | null = null
-  isBusy = false
+  /** A test says that it is. */
+  isMadeBusy = false
   onDamage: (damage: StateDamage) => void = () => {}
   /** Called for each batch that is handed over, with the physical keys of what it puts. */
   onBatch: (keys: readonly Uint8Array[]) => void = () => {}
 
-  constructor({ schedule, random, latencyMs = 1, syncLatencyMs = 5, without = [] }: MemoryStateDbOptions) {
+  constructor({
+    schedule,
+    random,
+    latencyMs = 1,
+    syncLatencyMs = 5,
+    busyChance = 0,
+    without = [],
+  }: MemoryStateDbOptions) {
+    this.#busyChance = busyChance
     this.#without = without
     this.#schedule = schedule
     this.#random = random
     this.#latencyMs = latencyMs
     this.#syncLatencyMs = syncLatencyMs
+  }
+
+  get isBusy(): boolean {
+    return this.isMadeBusy || (this.#busyChance > 0 && this.#random.next() < this.#busyChance)
   }
 
   get marker(): number {
@@ -290,6 +306,7 @@ export class MemoryStateDb implements StateDb {
       random: this.#random,
       latencyMs: this.#latencyMs,
       syncLatencyMs: this.#syncLatencyMs,
+      busyChance: this.#busyChance,
       without: this.#without,
     })
     for (const put of this.#all()) copy.#records.put(stringOf(put.key), put)

@@ -259,7 +259,7 @@ describe('collection', () => {
     const bench = new Bench()
     bench.put('a', 1, 'x')
     bench.put('a', 2, 'y')
-    bench.db.isBusy = true
+    bench.db.isMadeBusy = true
     bench.store.collect({ storage, span: ALL, floor: v(9), durable: v(9) }, () => {})
     for (let i = 0; i < 50; i++) bench.steps.step()
     let found: readonly StateRecord[] | null = []
@@ -269,7 +269,7 @@ describe('collection', () => {
     })
     for (let i = 0; i < 9; i++) bench.steps.step()
     expect(found).toHaveLength(2)
-    bench.db.isBusy = false
+    bench.db.isMadeBusy = false
     bench.steps.runAll()
     expect(bench.records()).toEqual(['a2'])
   })

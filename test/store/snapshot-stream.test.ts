@@ -25,6 +25,8 @@ class FakeState {
   reads = 0
   held = 0
   isDamaged = false
+  /** A deletion that was begun before the hold lands. */
+  gone = new Set<string>()
   /** Reads that wait; null: each is answered at once. */
   slow: (() => void)[] | null = null
 
@@ -40,9 +42,9 @@ class FakeState {
     done: (records: readonly StateRecord[] | null, more: boolean) => void,
   ) {
     this.reads++
-    const start = page.after === null ? 0 : records.findIndex(({ key }) => key === page.after!.key) + 1
     if (this.isDamaged) return done(null, false)
-    const answer = () => done(records.slice(start, start + 3), start + 3 < records.length)
+    const rest = records.filter(({ key }) => key > (page.after?.key ?? '') && !this.gone.has(key))
+    const answer = () => done(rest.slice(0, 3), rest.length > 3)
     if (this.slow === null) answer()
     else this.slow.push(answer)
   }
@@ -187,6 +189,18 @@ describe('a snapshot on its way out', () => {
     expect(chunks()).toHaveLength(3)
   })
 
+  it('a chunk that is pulled again is the one that was sent first, whatever is deleted meanwhile', () => {
+    const { sender, replica, state, pull, chunks } = sending()
+    sender.start(replica, learner)
+    pull(1)
+    pull(2)
+    state.gone = new Set([k('k4')])
+    pull(2)
+    expect(chunks()[2]).toEqual(chunks()[1])
+    pull(3)
+    expect(JSON.parse(Buffer.from(chunks()[3]!.bytes).toString())[0]).toBe(k('k6'))
+  })
+
   it('a pull that comes again when the chunk behind is being read already is not answered with what comes behind that', () => {
     const { sender, replica, state, pull, chunks, pass } = sending()
     sender.start(replica, learner)
@@ -258,8 +272,23 @@ describe('a snapshot on its way out', () => {
 
   it('is one of few: what is asked for beyond is refused to the core, which asks again', () => {
     const { sender, replica, results } = sending()
-    for (let at = 0; at < limits.snapshotsOutMax + 1; at++) sender.start(replica, learner)
+    for (let at = 0; at < limits.snapshotsOutMax + 1; at++) sender.start(replica, (learner + at) as ReplicaId)
     expect([sender.open, results]).toEqual([limits.snapshotsOutMax, [null]])
+  })
+
+  it('is the only one to its receiver: one from before the lead was lost ends, and the core hears nothing of that', () => {
+    const { sender, replica, state, sent, results, pull, pass } = sending()
+    sender.start(replica, learner)
+    pull(1)
+    sender.start(replica, learner)
+    expect([sender.open, state.held, results]).toEqual([1, 1, []])
+    pull(2)
+    expect(sent.at(-1)).toMatchObject({ type: 'snapshotRefused', id: 1 })
+    pull(1, 2)
+    pass(limits.snapshotIdleMs)
+    expect(results).toEqual([])
+    pass(1)
+    expect(results).toEqual([null])
   })
 
   it('has an id that no start of the node before has given: what is pulled of one is not the other', () => {

@@ -19,8 +19,9 @@ export interface ReadChunk {
 }
 
 /**
- * Reads a snapshot in bounded chunks, each with iterators of its own, in any order asked: what is read was written once, lies at or
- * below `upTo` and is held back from collection, so the same cursor gives the same chunk.
+ * Reads a snapshot in bounded chunks, each with iterators of its own: what is read was written once, lies at or below `upTo` and is
+ * held back from collection. A deletion that was begun before the hold may still land, so the same cursor may give less, or, with
+ * room for what lies behind, more: a chunk is read once.
  */
 export class SnapshotReader {
   readonly #state: Pick<StateStore, 'readSnapshot' | 'readJournal'>

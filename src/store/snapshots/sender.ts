@@ -2,10 +2,16 @@ import type { BootId, LogIndex, NodeId, RangeId, ReplicaId } from '../../base/id
 import { limits } from '../../base/limits.js'
 import type { Logger, Metrics } from '../../base/ports.js'
 import type { StateChunk, StateStore } from '../../storage/types.js'
-import type { PeerMessage, SnapshotOfferMessage, SnapshotPullMessage, SnapshotRefusedMessage } from '../ports.js'
+import type {
+  PeerMessage,
+  SnapshotChunkMessage,
+  SnapshotOfferMessage,
+  SnapshotPullMessage,
+  SnapshotRefusedMessage,
+} from '../ports.js'
 import type { Replica } from '../replica.js'
 import { piecesOf } from './plan.js'
-import { type Cursor, type ReadChunk, SnapshotReader, START } from './reader.js'
+import { type Cursor, SnapshotReader, START } from './reader.js'
 import { TokenBucket } from './token-bucket.js'
 
 /**
@@ -45,14 +51,16 @@ interface Outgoing {
   readonly startedMs: number
   touchedMs: number
   offeredMs: number
-  /** Sequence of the last chunk read, and where it and the one behind it begin. */
-  sequence: number
-  at: Cursor
+  /**
+   * The last chunk read, from 1, as it is sent again if it is asked for again: what is read twice may differ (a deletion that was begun
+   * before the hold lands between the two), and the receiver goes on behind the one that it took. Null: none was read.
+   */
+  chunk: SnapshotChunkMessage | null
+  /** Where the one behind it begins. */
   next: Cursor
-  last: boolean
   reading: boolean
-  /** A pull that waits for the rate. */
-  wanted: SnapshotPullMessage | null
+  /** Sequence of a pull that waits for the rate. */
+  wanted: number | null
 }
 
 /**
@@ -85,6 +93,7 @@ export class SnapshotSender {
 
   /** The core of `replica` asks for one. What can't be begun now is told to it at once: it asks again later. */
   start(replica: Replica, to: ReplicaId): void {
+    this.#supersede(replica, to)
     const node = replica.nodeOf(to)
     if (node === null || !replica.hasState || this.#outgoing.size >= limits.snapshotsOutMax) {
       replica.raft.snapshotSent(to, null)
@@ -123,29 +132,41 @@ export class SnapshotSender {
       startedMs: nowMs,
       touchedMs: nowMs,
       offeredMs: nowMs,
-      sequence: 0,
-      at: START,
+      chunk: null,
       next: START,
-      last: false,
       reading: false,
       wanted: null,
     })
     this.#parts.send(node, offer)
   }
 
+  /**
+   * A core that lost the lead and has it again knows nothing of the stream that it asked for before. What becomes of that one must not
+   * reach it: it would be taken for the end of the new one, which the next would then push out at the receiver, and so on for ever.
+   */
+  #supersede(replica: Replica, to: ReplicaId): void {
+    for (const [id, outgoing] of this.#outgoing) {
+      if (outgoing.replica !== replica || outgoing.to !== to) continue
+      this.#outgoing.delete(id)
+      outgoing.release()
+      this.#parts.metrics.count('snapshots_total', 1, 'out failed')
+    }
+  }
+
   pulled(from: NodeId, message: SnapshotPullMessage): void {
     const outgoing = this.#find(from, message)
     if (outgoing === null) return this.#refuse(from, message, 'the sender knows of no such snapshot')
-    if (message.sequence === 1 && outgoing.sequence > 1 && outgoing.last) {
+    const { sequence } = message
+    const last = sequenceOf(outgoing)
+    if (sequence === 1 && last > 1 && isAllRead(outgoing)) {
       this.#refuse(from, message, 'the receiver lost what it had of it')
       return this.#end(message.id, 'failed')
     }
     outgoing.touchedMs = this.#parts.monotonicMs()
-    const isNext = message.sequence === outgoing.sequence + 1
-    if (isNext && outgoing.last) return this.#end(message.id, 'done')
-    if (!isNext && (message.sequence !== outgoing.sequence || outgoing.sequence === 0)) return
-    outgoing.wanted = message
-    this.#maybeRead(outgoing)
+    if (sequence === last + 1 && isAllRead(outgoing)) return this.#end(message.id, 'done')
+    if (sequence === 0 || sequence < last || sequence > last + 1) return
+    outgoing.wanted = sequence
+    this.#maybeGoOn(outgoing)
   }
 
   #refuse(node: NodeId, { range, id, from, to }: SnapshotPullMessage, reason: string): void {
@@ -164,32 +185,31 @@ export class SnapshotSender {
     return found.replica.range === message.range && found.replica.id === message.to ? found : null
   }
 
-  #maybeRead(outgoing: Outgoing): void {
-    const { wanted } = outgoing
+  #maybeGoOn(outgoing: Outgoing): void {
+    const { wanted, chunk, next } = outgoing
     if (wanted === null || outgoing.reading || !this.#bucket.hasSome(this.#parts.monotonicMs())) return
     outgoing.wanted = null
-    const at = cursorOf(outgoing, wanted)
-    if (at === null) return
+    if (chunk !== null && wanted === chunk.sequence) return this.#send(outgoing, chunk)
+    // A pull that was repeated may come when the chunk behind has been read already.
+    if (wanted !== sequenceOf(outgoing) + 1) return
     outgoing.reading = true
-    outgoing.reader.read(at, (read) => {
+    outgoing.reader.read(next, (read) => {
       outgoing.reading = false
       // It was ended meanwhile: its storage may be on the way out, and what was read may lack something.
       if (!this.#outgoing.has(outgoing.offer.id)) return
-      if (read === null) this.#end(outgoing.offer.id, 'failed')
-      else this.#sendChunk(outgoing, wanted.sequence, at, read)
+      if (read === null) return this.#end(outgoing.offer.id, 'failed')
+      const { range, from, to, id } = outgoing.offer
+      const bytes = this.#parts.encodeChunk(read.chunk)
+      outgoing.next = read.next
+      outgoing.chunk = { type: 'snapshotChunk', range, from, to, id, sequence: wanted, last: read.last, bytes }
+      this.#send(outgoing, outgoing.chunk)
     })
   }
 
-  #sendChunk(outgoing: Outgoing, sequence: number, at: Cursor, { chunk, next, last }: ReadChunk): void {
-    outgoing.sequence = sequence
-    outgoing.at = at
-    outgoing.next = next
-    outgoing.last = last
-    const bytes = this.#parts.encodeChunk(chunk)
-    this.#bucket.take(bytes.length)
-    this.#parts.metrics.count('snapshot_bytes_total', bytes.length, 'out')
-    const { range, from, to, id } = outgoing.offer
-    this.#parts.send(outgoing.node, { type: 'snapshotChunk', range, from, to, id, sequence, last, bytes })
+  #send(outgoing: Outgoing, chunk: SnapshotChunkMessage): void {
+    this.#bucket.take(chunk.bytes.length)
+    this.#parts.metrics.count('snapshot_bytes_total', chunk.bytes.length, 'out')
+    this.#parts.send(outgoing.node, chunk)
     this.#parts.touch(outgoing.replica)
   }
 
@@ -198,14 +218,14 @@ export class SnapshotSender {
     const nowMs = this.#parts.monotonicMs()
     if (this.#recent.length > 0) this.#recent = this.#recent.filter(({ untilMs }) => untilMs > nowMs)
     for (const [id, outgoing] of this.#outgoing) {
-      const patienceMs = limits.snapshotIdleMs * (outgoing.last ? LAST_CHUNK_PATIENCE : 1)
+      const patienceMs = limits.snapshotIdleMs * (isAllRead(outgoing) ? LAST_CHUNK_PATIENCE : 1)
       const idle = nowMs - outgoing.touchedMs > patienceMs
-      if (outgoing.last && isThere(outgoing)) this.#end(id, 'done')
+      if (isAllRead(outgoing) && isThere(outgoing)) this.#end(id, 'done')
       else if (idle || nowMs - outgoing.startedMs > limits.snapshotMsMax) this.#end(id, 'failed')
       else if (isToBeOfferedAgain(outgoing, nowMs)) {
         outgoing.offeredMs = nowMs
         this.#parts.send(outgoing.node, outgoing.offer)
-      } else this.#maybeRead(outgoing)
+      } else this.#maybeGoOn(outgoing)
     }
   }
 
@@ -251,14 +271,17 @@ export class SnapshotSender {
   }
 }
 
-/** Null: neither the last chunk read nor the one behind it. A pull that was repeated may come when the chunk behind is being read already. */
-function cursorOf({ sequence, at, next }: Outgoing, wanted: SnapshotPullMessage): Cursor | null {
-  if (wanted.sequence === sequence) return at
-  return wanted.sequence === sequence + 1 ? next : null
+/** Of the last chunk read; 0: none was. */
+function sequenceOf({ chunk }: Outgoing): number {
+  return chunk?.sequence ?? 0
 }
 
-function isToBeOfferedAgain({ sequence, last, reading, offeredMs, touchedMs }: Outgoing, nowMs: number): boolean {
-  if (reading || (sequence > 0 && !last)) return false
+function isAllRead({ chunk }: Outgoing): boolean {
+  return chunk?.last === true
+}
+
+function isToBeOfferedAgain({ chunk, reading, offeredMs, touchedMs }: Outgoing, nowMs: number): boolean {
+  if (reading || chunk?.last === false) return false
   return nowMs - Math.max(offeredMs, touchedMs) >= OFFER_AGAIN_MS
 }
 
