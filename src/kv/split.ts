@@ -1,6 +1,6 @@
-import type { Descriptor } from '../base/descriptor.js'
+import type { Descriptor, ReplicaDescriptor } from '../base/descriptor.js'
 import { isJoint } from '../base/descriptor.js'
-import type { Generation, ReplicaId } from '../base/ids.js'
+import type { Generation, NodeId, ReplicaId } from '../base/ids.js'
 import { META_RANGE } from '../base/ids.js'
 import { contains } from '../base/span.js'
 import type { Outcome, SplitCommand } from './types.js'
@@ -25,9 +25,13 @@ export function splitRefusal(command: SplitCommand, descriptor: Descriptor, ends
   return null
 }
 
-/** Both get the same new generation; the child lives on the same nodes under replica ids of its own, counted from 1. */
+/**
+ * Both get the same new generation; the child lives on the same nodes under replica ids of its own, counted from 1. One on each node: where
+ * a replica that is gone is being replaced, the node has two ids in the parent and is a voter of the child, of which it has lost nothing.
+ */
 export function cut(command: SplitCommand, descriptor: Descriptor): Halves {
-  const { span, replicas } = descriptor
+  const { span } = descriptor
+  const replicas = onePerNode(descriptor.replicas)
   const generation = (descriptor.generation + 1) as Generation
   return {
     parent: { ...descriptor, span: { start: span.start, end: command.at }, generation },
@@ -40,4 +44,13 @@ export function cut(command: SplitCommand, descriptor: Descriptor): Halves {
       nextReplica: (replicas.length + 1) as ReplicaId,
     },
   }
+}
+
+/** In their order; a voter before a learner. */
+function onePerNode(replicas: readonly ReplicaDescriptor[]): readonly ReplicaDescriptor[] {
+  const isFirst = (at: number): boolean => replicas.findIndex(({ node }) => node === replicas[at]!.node) === at
+  const isVoter = (of: NodeId): boolean => replicas.some(({ node, role }) => node === of && role !== 'learner')
+  return replicas
+    .filter((_, at) => isFirst(at))
+    .map((each) => ({ ...each, role: isVoter(each.node) ? 'voter' : 'learner' }))
 }

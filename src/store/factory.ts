@@ -110,8 +110,10 @@ export class ReplicaFactory {
     given: { storages: Checkpoint['storages']; lowest: ReplicaId },
   ): Replica | null {
     const { descriptor } = effect.bookkeeping
-    const of = (replica: ReplicaId | null): ReplicaDescriptor | undefined =>
-      descriptor.replicas[parent.descriptor.replicas.findIndex((each) => each.replica === replica)]
+    const of = (replica: ReplicaId | null): ReplicaDescriptor | undefined => {
+      const lives = parent.descriptor.replicas.find((each) => each.replica === replica)
+      return descriptor.replicas.find(({ node }) => node === lives?.node)
+    }
     const own = of(parent.id)
     const range = descriptor.range
     const found = this.#parts.log.recovered.get(range) ?? { ...FRESH, checkpoint: null }

@@ -136,3 +136,47 @@ describe('a node that has a split in its log, and does not know that it was comm
     expect(cluster.violations).toEqual([])
   })
 })
+
+describe('a node that is given a new id in the parent while the range is split', () => {
+  it('is a voter of the child under the id that the split named, whatever the leader says to the new one', async () => {
+    const cluster = await started('two ids')
+    await fill(cluster, 'a', 20, 500)
+    const away = [3, 2, 1].find((id) => id !== cluster.leaderOf(DATA) && id !== cluster.leaderOf(1))!
+    cluster.wipe(away)
+    await cluster.runFor(500)
+    cluster.restart(away)
+    const learner = () => {
+      const replica = here(cluster, away, DATA)
+      return replica?.hasState && replica.descriptor.replicas.some((each) => each.replica === replica.id)
+    }
+    expect(await cluster.runWhile(() => !learner(), 20_000)).toBe(true)
+    // So that it has durably been a member, and is none that votes.
+    await cluster.runFor(60)
+    cluster.crash(away)
+    const roles = () => replicasOf(cluster, DATA).map((each) => each.split(' ')[1])
+    expect(roles()).toEqual(['voter', 'voter', 'voter', 'learner'])
+    const child = (await cluster.run(() => cluster.client().split('m'))).range
+    const written = await fill(cluster, 'p', 400, 500)
+    for (let round = 0; round < 15; round++) {
+      await cluster.runFor(1_000)
+      for (const [key, value] of await fill(cluster, 'b', 100, 500)) written.set(key, value)
+    }
+    const before = replicasOf(cluster, child)
+    expect(before).toHaveLength(3)
+    cluster.restart(away)
+    expect(
+      await cluster.runWhile(
+        () => here(cluster, away, child) === undefined || here(cluster, away, child) === null,
+        15_000,
+      ),
+    ).toBe(true)
+    const lost = [1, 2, 3].find((id) => id !== away && id !== cluster.leaderOf(child))!
+    cluster.wipe(lost)
+    await cluster.runFor(500)
+    cluster.restart(lost)
+    expect(await cluster.runWhile(() => cluster.lack !== null || !cluster.isQuiet, 60_000)).toBe(true)
+    expect(replicasOf(cluster, child).filter((each) => before.includes(each))).toHaveLength(2)
+    await expectAll(cluster, written)
+    expect(cluster.violations).toEqual([])
+  })
+})
