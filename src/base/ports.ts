@@ -51,7 +51,7 @@ export const silentMetrics: Metrics = { observe() {}, count() {} }
  * Paths that are taken rarely, each where it says: an entry of one command ('short entry'), full queues of proposals and reads, a read
  * round that leaves a turn later ('late round'), a scan page of one row ('short page'), a state sync before it is due ('early sync'),
  * a log cut to what is applied, so that who is behind needs a snapshot ('log let go'), a spare segment that is made anew ('spare
- * lost'), a lead handed on ('lead handed on').
+ * lost'), a lead handed on ('lead handed on'), a split's child that is left without a checkpoint for a while ('late checkpoint').
  */
 export const RARE_PATHS = [
   'short entry',
@@ -63,6 +63,7 @@ export const RARE_PATHS = [
   'log let go',
   'spare lost',
   'lead handed on',
+  'late checkpoint',
 ] as const
 
 export type RarePath = (typeof RARE_PATHS)[number]

@@ -137,6 +137,7 @@ export class Lifecycle {
     this.#parts.replicas.set(range, child)
     // A start replays the split: then our log holds what the child was before, and may be damaged in it.
     this.#parts.onChild(child)
+    this.#parts.stateSync.wantForChild()
     this.#parts.touch(child)
     return true
   }
@@ -171,13 +172,22 @@ export class Lifecycle {
     logLostState(this.#parts.logger, replica, what)
     replica.loseState()
     this.#parts.onStateGone(replica)
-    this.#parts.writer.checkpoints([{ range, checkpoint: replica.checkpoint() }], () => this.#drop(storages))
     // A switch to that state may be about to follow: it would name storage ids that are deleted.
     const open = this.#switches.get(replica)
     if (open !== undefined) {
       this.#switches.set(replica, { ...open, checkpoint: { ...open.checkpoint, storages: [] } })
     }
+    this.#giveUp(replica, storages)
     this.#parts.touch(replica)
+  }
+
+  /** A child that was cut off and has no checkpoint is made by the state that the last one names: it is not to go before. */
+  #giveUp(replica: Replica, storages: Checkpoint['storages']): void {
+    const { replicas, stateSync, writer } = this.#parts
+    if (this.#hasYoung(replica)) return stateSync.start(() => this.#giveUp(replica, storages))
+    // A snapshot has brought another meanwhile; what is left of the old one goes at the next start.
+    if (replica.hasState || replicas.get(replica.range) !== replica) return
+    writer.checkpoints([{ range: replica.range, checkpoint: replica.checkpoint() }], () => this.#drop(storages))
   }
 
   damaged({ what, storages, journals }: StateDamage): void {

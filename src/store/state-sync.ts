@@ -35,6 +35,7 @@ export class StateSync {
   readonly #buggify: Buggify
   readonly #pinned: (replica: Replica) => LogIndex | null
   #running = false
+  #isWanted = false
   #loggedAtLast = 0
   /** Wait for a whole sync of their own; one serves them all. */
   #waiting: (() => void)[] = []
@@ -66,9 +67,18 @@ export class StateSync {
 
   maybeStart(everyBytes: number = limits.stateSyncEveryBytes): boolean {
     if (this.#running) return false
-    if (this.#log.appendedBytes - this.#loggedAtLast < everyBytes && !this.#buggify('early sync')) return false
+    const isDue = this.#isWanted || this.#log.appendedBytes - this.#loggedAtLast >= everyBytes
+    if (!isDue && !this.#buggify('early sync')) return false
     this.start(() => {})
     return true
+  }
+
+  /**
+   * A split was applied: the child has no checkpoint before the next sync, and until then its vote and its log here are of use only as
+   * long as its parent's state is there to make it from again.
+   */
+  wantForChild(): void {
+    this.#isWanted ||= !this.#buggify('late checkpoint')
   }
 
   /** `done` after a whole sync that began at or after this call. */
@@ -87,6 +97,7 @@ export class StateSync {
 
   #begin(done: () => void): void {
     this.#running = true
+    this.#isWanted = false
     this.#loggedAtLast = this.#log.appendedBytes
     const pictures = this.#pictures()
     this.#state.sync(() => {

@@ -40,6 +40,7 @@ const CHANCE_MAX: Readonly<Record<RarePath, number>> = {
   'log let go': 0.5,
   'spare lost': 0.5,
   'lead handed on': 0.0005,
+  'late checkpoint': 0.7,
 }
 
 /** Half of all runs are as usual; in the others each bound and each path is drawn. */

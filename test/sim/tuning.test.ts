@@ -19,13 +19,15 @@ const often: Tuning = {
     'log let go': 0.5,
     'spare lost': 0.5,
     'lead handed on': 0.003,
+    'late checkpoint': 0.7,
   },
 }
 
 function run(tuning: Tuning) {
   const bounds = { nodes: 3, fromMs: 1_000, untilMs: 8_000 }
   const plan = drawFaultPlan(new SeededRandom('tuning'), bounds)
-  return simulateSeed({ seed: 1, plan: { ...plan, tuning } })
+  const split = { atMs: 3_000, forMs: 0, kind: 'split' as const, key: '06' }
+  return simulateSeed({ seed: 1, plan: { ...plan, tuning, faults: [split, ...plan.faults] } })
 }
 
 describe('rare paths', () => {

@@ -195,6 +195,28 @@ describe('a state that cannot be trusted', () => {
     expect(told.slice(2)).toEqual(['drop 1'])
   })
 
+  it('is given up only once a range that was cut from it has a checkpoint of its own: replay would not make it any more', () => {
+    const [parent, child] = [replicaOf(), replicaOf({ range: 3, isCheckpointed: false, cutFrom: 2 })]
+    const { life, told, synced, durable } = lifecycle(parent, child)
+    life.quarantine(parent as unknown as Replica, 'a test says so')
+    expect([parent.hasState, told]).toEqual([false, ['gone', 'sync']])
+    child.isCheckpointed = true
+    synced()
+    expect(told.slice(2)).toEqual(['checkpoint of '])
+    durable()
+    expect(told.slice(3)).toEqual([])
+  })
+
+  it('is not given up again where a snapshot has brought another meanwhile', () => {
+    const [parent, child] = [replicaOf(), replicaOf({ range: 3, isCheckpointed: false, cutFrom: 2 })]
+    const { life, told, synced } = lifecycle(parent, child)
+    life.quarantine(parent as unknown as Replica, 'a test says so')
+    child.isCheckpointed = true
+    parent.storages = [{ span, storage: 7 }]
+    synced()
+    expect(told).toEqual(['gone', 'sync'])
+  })
+
   it('is that of whoever keeps it under a damaged storage id, or comes from a range whose journal is', () => {
     const all = [
       replicaOf(),

@@ -56,6 +56,16 @@ describe('a state sync', () => {
     expect(written).toEqual([[2]])
   })
 
+  it('is due at once after a split, whose child has no checkpoint before it', () => {
+    const { stateSync, written, synced, durable } = parts()
+    expect(stateSync.maybeStart(1_000)).toBe(false)
+    stateSync.wantForChild()
+    expect(stateSync.maybeStart(1_000)).toBe(true)
+    synced()
+    durable()
+    expect([written, stateSync.maybeStart(1_000)]).toEqual([[[2, 3, 4]], false])
+  })
+
   it('nor believed, if that happened while it was being written', () => {
     const { stateSync, replicas, synced, durable } = parts()
     stateSync.start(() => {})
