@@ -20,7 +20,7 @@ export interface FailedCheck {
   readonly key: DecodedKey
   /** 0: the key is absent. */
   readonly version: number
-  /** Only with `wantCurrent`, where there is one. */
+  /** Only with `wantCurrent`, and not always: see there. */
   readonly value?: unknown
 }
 

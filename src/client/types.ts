@@ -19,20 +19,27 @@ export interface ReadOptions extends CallLimits, ConsistencyOptions {}
 export interface DeleteOptions extends CallLimits, Omit<ConditionOptions, 'ifAbsent'> {
   /** Of `ifValue`. Default: that of `connect`. */
   readonly codec?: Codec | undefined
-  /** A ConditionFailed carries the present value too, not only its version. */
+  /**
+   * A ConditionFailed carries the present value too, not only its version. It may still lack it where the values are larger than 1 MiB
+   * together, and where the request had to be sent again: then read the key.
+   */
   readonly wantCurrent?: boolean | undefined
 }
 
 export interface PutOptions extends CallLimits, ConditionOptions {
   /** How the value (and `ifValue`) becomes bytes; stored beside it. Default: that of `connect`. */
   readonly codec?: Codec | undefined
-  /** A ConditionFailed carries the present value too, not only its version. */
+  /**
+   * A ConditionFailed carries the present value too, not only its version. It may still lack it where the values are larger than 1 MiB
+   * together, and where the request had to be sent again: then read the key.
+   */
   readonly wantCurrent?: boolean | undefined
 }
 
 export interface BatchOptions extends CallLimits {
   /** Of all operations that name none. Default: that of `connect`. */
   readonly codec?: Codec | undefined
+  /** As of a put. */
   readonly wantCurrent?: boolean | undefined
 }
 

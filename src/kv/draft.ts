@@ -1,5 +1,9 @@
 import type { Key, Version } from '../base/ids.js'
+import { limits } from '../base/limits.js'
 import type { Codec, Reader, StateRecord, Stored } from './types.js'
+
+/** However many commands an entry holds: each node makes all of its outcomes at once. */
+const RETURNED_BYTES_MAX = 4 * limits.valueBytesMax
 
 /** A key's newest record, if it is there and no tombstone. */
 export type Present = Stored & { readonly value: Uint8Array }
@@ -7,6 +11,8 @@ export type Present = Stored & { readonly value: Uint8Array }
 /** The records of the entry being applied, seen by its later commands as if they were stored already. */
 export class Draft {
   readonly records: StateRecord[] = []
+  /** Bytes of values that the entry's outcomes may still bring back. */
+  returnableBytes = RETURNED_BYTES_MAX
   readonly #reader: Reader
   readonly #latest = new Map<Key, StateRecord>()
 

@@ -4,7 +4,7 @@ import type { Key, LogIndex, RangeId, Term, Version } from '../base/ids.js'
 import { maxVersion } from '../base/version.js'
 import { Draft } from './draft.js'
 import { keysNeeded } from './needs.js'
-import { isRemembered } from './outcomes.js'
+import { isRemembered, withoutValues } from './outcomes.js'
 import { applyAllocate, applyPublish } from './publish.js'
 import { replicasRefusal, withReplicas } from './replicas.js'
 import { SessionTable } from './sessions.js'
@@ -15,6 +15,7 @@ import type {
   CollectionFloorCommand,
   Command,
   JournalRecord,
+  LineagePiece,
   Origin,
   Outcome,
   Reader,
@@ -100,8 +101,9 @@ export class RangeMachine {
       const answered = origin === null ? null : this.#answer(origin, command.version)
       const outcome = answered ?? this.#execute(command, { draft, at, of: entry.commands.length })
       if (answered === null && origin !== null && isRemembered(outcome)) {
-        this.#sessions.remember(origin, outcome)
-        remembered.push({ origin, outcome })
+        const kept = withoutValues(outcome)
+        this.#sessions.remember(origin, kept)
+        remembered.push({ origin, outcome: kept })
       }
       outcomes.push(outcome)
     }
@@ -167,13 +169,26 @@ export class RangeMachine {
 
   #raiseFloor({ floor, version }: SessionFloorCommand): Outcome {
     if (!(floor <= version)) return { kind: 'invalid', reason: 'a session floor must not lie in the future' }
+    this.#letGoOfLineage()
     this.#sessions.raiseFloor(floor)
     return { kind: 'done', version }
+  }
+
+  /**
+   * Of pieces that both floors have passed nobody needs the journal any more. As they stood before: until the next raise, each node
+   * collects the journals that the list names. The last piece stays: it says from which range this one was cut.
+   */
+  #letGoOfLineage(): void {
+    const { sessionFloor, collectionFloor, lineage } = this.#bookkeeping
+    const isPassed = ({ to }: LineagePiece) => to < sessionFloor && to < collectionFloor
+    const kept = lineage.filter((piece, at) => at === lineage.length - 1 || !isPassed(piece))
+    if (kept.length < lineage.length) this.#bookkeeping = { ...this.#bookkeeping, lineage: kept }
   }
 
   /** A lower floor than before changes nothing. */
   #raiseCollectionFloor({ floor, version }: CollectionFloorCommand): Outcome {
     if (!(floor <= version)) return { kind: 'invalid', reason: 'a collection floor must not lie in the future' }
+    this.#letGoOfLineage()
     const collectionFloor = maxVersion(floor, this.#bookkeeping.collectionFloor)
     this.#bookkeeping = { ...this.#bookkeeping, collectionFloor }
     return { kind: 'done', version }

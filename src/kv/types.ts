@@ -121,7 +121,7 @@ export interface Stored {
 export interface FailedCondition {
   readonly key: Key
   readonly version: Version
-  /** Only when asked for and present. */
+  /** Only when asked for and present, where the bounds on answers have room for it; never in what is remembered. */
   readonly value: Uint8Array | null
   readonly codec: Codec
 }

@@ -31,12 +31,12 @@ function hasDuplicate(writes: readonly { readonly key: Key }[]): boolean {
 }
 
 /**
- * All that do not hold, with what is there instead. Values are sent back up to the size that one value may have, so
- * that an outcome, which is kept and replicated, has a bound; of the rest only the version.
+ * All that do not hold, with what is there instead. Values are sent back up to the size that one value may have, and to a bound for all
+ * outcomes of the entry; of the rest only the version.
  */
 function failedConditions(command: WriteCommand, draft: Draft): readonly FailedCondition[] {
   const failed: FailedCondition[] = []
-  let bytesLeft = command.wantValue ? limits.valueBytesMax : -1
+  let bytesLeft = command.wantValue ? Math.min(limits.valueBytesMax, draft.returnableBytes) : -1
   for (const condition of command.conditions) {
     const present = draft.present(condition.key)
     if (holds(condition, present)) continue
@@ -46,8 +46,11 @@ function failedConditions(command: WriteCommand, draft: Draft): readonly FailedC
       continue
     }
     const fits = present.value.length <= bytesLeft
-    if (fits) bytesLeft -= present.value.length
-    // Copied: an outcome is kept for minutes, and must not keep the buffer that the value came in.
+    if (fits) {
+      bytesLeft -= present.value.length
+      draft.returnableBytes -= present.value.length
+    }
+    // Copied: the answer may wait for its client, and must not keep the buffer that the value came in.
     const value = fits ? new Uint8Array(present.value) : null
     failed.push({ key, version: present.version, value, codec: present.codec })
   }

@@ -151,12 +151,27 @@ export class NotedCalls {
       return written
     } catch (error) {
       const { mayHaveBeenApplied } = this.#failed(error)
-      const found = foundBy(error)
+      const found = this.#foundBy(error)
       if (found !== null) history.ended(client, invoke, 'ok', calls(null, found))
       else history.ended(client, invoke, mayHaveBeenApplied ? 'info' : 'fail', calls(null, null))
       if (call.signal?.aborted === true && mayHaveBeenApplied) tally.count('given up, may have been applied')
       return null
     }
+  }
+
+  /** What a failed condition found; null: the error says something else. An answer to a repeat brings the version alone. */
+  #foundBy(error: unknown): Found | null {
+    const failed = error instanceof ConditionRefusal ? error.failed[0] : undefined
+    if (failed === undefined) return null
+    const { bytes: key } = splitStoredKey(failed.key)
+    if (failed.version === 0) return { key, value: null }
+    if (failed.value !== null) return { key, value: textOf(failed) }
+    const value = this.#options.writtenAt(key, failed.version)
+    if (typeof value === 'string') return { key, value }
+    this.#options.report(
+      `client ${this.#options.client} was told of ${key} at version ${failed.version}; nothing is there`,
+    )
+    return { key, value: null }
   }
 
   /** Anything that is not an error of the catalogue is a bug: it is thrown on. */
@@ -178,11 +193,4 @@ function readOf(key: string, row: Row | null): Call {
 
 export function textOf(row: { readonly value: Uint8Array | null } | null): string | null {
   return row === null || row.value === null ? null : Buffer.from(row.value).toString('utf8')
-}
-
-/** What a failed condition found; null: the error says something else. */
-function foundBy(error: unknown): Found | null {
-  const failed = error instanceof ConditionRefusal ? error.failed[0] : undefined
-  if (failed === undefined) return null
-  return { key: splitStoredKey(failed.key).bytes, value: failed.version === 0 ? null : textOf(failed) }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Generation, Key, RangeId, SessionId } from '../../src/base/ids.js'
+import type { Generation, Key, NodeId, RangeId, ReplicaId, SessionId } from '../../src/base/ids.js'
 import { limits } from '../../src/base/limits.js'
 import { SPLITS_REMEMBERED } from '../../src/kv/machine.js'
 import type { Command, Condition } from '../../src/kv/types.js'
@@ -125,6 +125,26 @@ describe('writes', () => {
     if (outcome?.kind !== 'conditionFailed') throw new Error('expected a refusal')
     expect(outcome.failed.map(({ value }) => value?.length)).toEqual([large.length, undefined, 1])
     expect(outcome.failed[0]?.value?.buffer).not.toBe(large.buffer)
+  })
+
+  test('the values of all refusals of an entry are bounded together, and none is remembered', () => {
+    const range = new Harness()
+    const large = new Uint8Array(limits.valueBytesMax)
+    range.apply(writeAt(1, [{ kind: 'put', key: k('a'), codec: 'bytes', value: large }]))
+    const conditions: readonly Condition[] = [{ kind: 'absent', key: k('a') }]
+    const failing = (version: number) =>
+      writeAt(version, [], { conditions, wantValue: true, origin: origin(`s${version}`, 1) })
+    const { outcomes, journal } = range.apply(...Array.from({ length: 20 }, (_, at) => failing(2 + at)))
+    const lengths = outcomes.map((each) => each.kind === 'conditionFailed' && each.failed[0]!.value?.length)
+    expect(lengths.filter((length) => length === large.length)).toHaveLength(4)
+    expect(lengths.filter((length) => length === undefined)).toHaveLength(16)
+    const [first] = range.apply({ ...failing(2), version: v(30) }).outcomes
+    expect(first).toEqual({
+      kind: 'conditionFailed',
+      version: 2,
+      failed: [{ key: k('a'), version: 1, value: null, codec: 'bytes' }],
+    })
+    expect(journal!.outcomes[0]!.outcome).toEqual(first)
   })
 
   test('a key twice among the writes is invalid, and nothing is written', () => {
@@ -333,6 +353,39 @@ describe('split', () => {
       { index: 3, term: 1 },
       { index: 2 + SPLITS_REMEMBERED, term: 1 },
     ])
+  })
+
+  test('a node with two ids in the parent has one in the child, as a voter', () => {
+    const replicas = [
+      { replica: 1 as ReplicaId, node: 1 as NodeId, role: 'voter' as const },
+      { replica: 2 as ReplicaId, node: 2 as NodeId, role: 'voter' as const },
+      { replica: 3 as ReplicaId, node: 3 as NodeId, role: 'voter' as const },
+      { replica: 4 as ReplicaId, node: 2 as NodeId, role: 'learner' as const },
+      { replica: 5 as ReplicaId, node: 4 as NodeId, role: 'learner' as const },
+    ]
+    const range = new Harness(bookkeeping({ descriptor: descriptor({ replicas }) }))
+    expect(range.apply(splitAt(1, 'm')).split!.bookkeeping.descriptor).toMatchObject({
+      replicas: [
+        { replica: 1, node: 1, role: 'voter' },
+        { replica: 2, node: 2, role: 'voter' },
+        { replica: 3, node: 3, role: 'voter' },
+        { replica: 4, node: 4, role: 'learner' },
+      ],
+      nextReplica: 5,
+    })
+  })
+
+  test('pieces of lineage go one raise after both floors have passed them, but for the last', () => {
+    const lineage = [3, 7, 9].map((to) => ({ range: to as RangeId, to: v(to) }))
+    const range = new Harness(bookkeeping({ lineage, clock: v(10) }))
+    const kept = () => range.machine.bookkeeping.lineage.map(({ to }) => to)
+    range.apply({ kind: 'sessionFloor', version: v(11), floor: v(10) })
+    range.apply({ kind: 'collectionFloor', version: v(12), floor: v(5) })
+    expect(kept()).toEqual([3, 7, 9])
+    range.apply({ kind: 'collectionFloor', version: v(13), floor: v(13) })
+    expect(kept()).toEqual([7, 9])
+    range.apply({ kind: 'sessionFloor', version: v(14), floor: v(14) })
+    expect(kept()).toEqual([9])
   })
 
   test('both halves answer repeats of what was written before, and go their own ways after', () => {

@@ -50,7 +50,7 @@ export class ModelRange {
     const answer = origin === null ? null : this.#answer(origin, command)
     if (answer !== null) return { outcome: answer, child: null }
     const { outcome, child } = this.#run(command, endsEntry, isAlone)
-    if (origin !== null && 'version' in outcome) this.#done.push({ origin, outcome })
+    if (origin !== null && 'version' in outcome) this.#done.push({ origin, outcome: asKept(outcome) })
     // The child remembers the split as well.
     return { outcome, child: child === null ? null : child() }
   }
@@ -152,4 +152,10 @@ export class ModelRange {
     if (condition.kind === 'version') return (there?.version ?? 0) === condition.version
     return there !== undefined && there.codec === condition.codec && Buffer.compare(there.value, condition.value) === 0
   }
+}
+
+/** A repeat is told the versions that stood against it, and no values. */
+function asKept<T extends Outcome>(outcome: T): T {
+  if (outcome.kind !== 'conditionFailed') return outcome
+  return { ...outcome, failed: outcome.failed.map((each) => ({ ...each, value: null })) }
 }
