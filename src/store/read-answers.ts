@@ -1,4 +1,4 @@
-import type { Key } from '../base/ids.js'
+import type { Key, Version } from '../base/ids.js'
 import { limits } from '../base/limits.js'
 import type { Buggify } from '../base/ports.js'
 import type { GetRequest, RangeRequest, ReplyError, ReplySink, Row, ScanRequest } from '../kv/requests.js'
@@ -24,6 +24,12 @@ export interface ReadAnswerParts {
   monotonicMs(): number
   /** Wakes the next turn. */
   touch(replica: Replica): void
+}
+
+interface VersionedRead {
+  readonly request: GetRequest | ScanRequest
+  readonly at: Version
+  readonly sink: ReplySink
 }
 
 /** Answers reads that are confirmed, out of what is at hand or from the disk. */
@@ -82,6 +88,7 @@ export class ReadAnswers {
         this.#refuse(request, sink, failure('TOO_LARGE', message))
         return this.#parts.touch(replica)
       }
+      if (this.#isOvertaken(replica, { request, at: version, sink })) return
       missing.forEach((at, place) => {
         rows[at] = toRow(request.keys[at]!, found[place] ?? null)
       })
@@ -107,11 +114,7 @@ export class ReadAnswers {
         failure('INVALID_ARGUMENT', `version ${at} is above ${replica.clock}, the newest of range ${replica.range}`),
       )
     }
-    const { collectionFloor } = replica.machine.bookkeeping
-    if (at < collectionFloor) {
-      const message = `version ${at} lies below ${collectionFloor}: what it would show may have been deleted`
-      return this.#refuse(request, sink, failure('BELOW_FLOOR', message))
-    }
+    if (at < replica.machine.bookkeeping.collectionFloor) return this.#belowFloor(replica, { request, at, sink })
     const { start, end, reverse, keysOnly } = request
     const page = {
       storage: replica.storageOf(start),
@@ -124,10 +127,35 @@ export class ReadAnswers {
     }
     const isTaken = this.#cold.scan(page, (rows, more) => {
       if (rows === null) return this.#damaged(replica, request, sink)
+      if (this.#isOvertaken(replica, { request, at, sink })) return
       this.#parts.outbox.reply(sink, { kind: 'page', id: request.id, version: at, rows, more })
       this.#parts.touch(replica)
     })
     if (!isTaken) this.#refuse(request, sink, overloaded(COLD_FULL))
+  }
+
+  /**
+   * The floor was raised above the read while it waited for the disk: what it should have seen may have been deleted before it was read.
+   * One that did not choose its version may as well see a newer one.
+   */
+  #isOvertaken(replica: Replica, read: VersionedRead): boolean {
+    if (read.at >= replica.machine.bookkeeping.collectionFloor) return false
+    const { request, sink } = read
+    if (request.kind === 'scan' && request.at !== null) this.#belowFloor(replica, read)
+    else
+      this.#refuse(
+        request,
+        sink,
+        failure('UNAVAILABLE', 'the read waited for the disk until its version was let go of'),
+      )
+    this.#parts.touch(replica)
+    return true
+  }
+
+  #belowFloor(replica: Replica, { request, at, sink }: VersionedRead): void {
+    const { collectionFloor } = replica.machine.bookkeeping
+    const message = `version ${at} lies below ${collectionFloor}: what it would show may have been deleted`
+    this.#refuse(request, sink, failure('BELOW_FLOOR', message))
   }
 
   #refuse(request: { readonly id: number }, sink: ReplySink, error: ReplyError): void {

@@ -149,6 +149,14 @@ export class Requests {
   /** Only a leader says so: it has heard a majority's clocks, a node that just started perhaps none but its own. */
   #isTooFar(request: RangeRequest, version: Version, sink: ReplySink): boolean {
     if (version <= this.#parts.doorVersion()) return false
+    if (this.#parts.clusterMs() === null) {
+      this.refuse(
+        request,
+        sink,
+        failure('UNAVAILABLE', 'this node has not heard enough clocks to know what is too far ahead'),
+      )
+      return true
+    }
     const message = `version ${version} lies more than ${limits.versionAheadMsMax} ms ahead of this cluster's clocks`
     this.refuse(request, sink, failure('VERSION_TOO_FAR', message))
     return true

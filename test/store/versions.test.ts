@@ -155,6 +155,19 @@ describe('the door', () => {
     expect(taken.map((request) => client.said(request))).toEqual(['rows', 'written'])
   })
 
+  it('is not known to a leader that has come to distrust the clocks it heard: the client is to ask again, not to give up', async () => {
+    const bench = await Bench.open({ nodes: 3 })
+    const followers = new Followers(bench)
+    await bench.leads(DATA)
+    followers.deafTo.add('heartbeat')
+    followers.deafTo.add('append')
+    bench.wallOffsetMs = 60_000
+    const client = new Client()
+    const read = get(['a'], { seen: versionAt(EPOCH_MS + Math.floor(bench.scheduler.nowMs) + 60_000) })
+    await bench.ask(client, read)
+    expect(client.said(read)).toBe('UNAVAILABLE')
+  })
+
   it('goes by the upper median: a leader whose clock is behind does not refuse what the others made', async () => {
     const bench = await Bench.open({ nodes: 3, clockOffsetMs: -HOUR_MS })
     new Followers(bench)
