@@ -22,7 +22,7 @@ const WEIGHTS: Readonly<Record<Phase, number>> = {
   election: 1,
   snapshot: 3,
   split: 4,
-  transfer: 4,
+  transfer: 5,
   membership: 1,
   restart: 4,
   recovery: 1,
