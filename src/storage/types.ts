@@ -64,7 +64,8 @@ export interface StateDb {
   readonly isBusy: boolean
   /**
    * After a failed batch or sync: closes, checks as at open that nothing done is missing, and opens again. An error for which
-   * `isDiskFull` holds: there is no room for it yet; it is open as before, for reads.
+   * `isDiskFull` holds: there is no room for it yet; it is open as before, for reads. Where the
+   * room goes again when it is closed already, `done` waits until there is some.
    */
   reopen(done: (error: Error | null) => void): void
   /** Called for damage that is found in its files while it is open. Also without a read: by the scrub. */

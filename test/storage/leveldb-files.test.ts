@@ -3,6 +3,7 @@ import { constants, cpSync, readdirSync, readFileSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ClassicLevel } from 'classic-level'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Key, RangeId, StorageId, Version } from '../../src/base/ids.js'
 import { crc32c } from '../../src/storage/leveldb/crc32c.js'
@@ -216,6 +217,19 @@ describe('the files of a state database', () => {
     for (const name of logsIn(directory)) await truncate(join(directory, name), 0)
     const error = await new Promise<Error | null>((resolve) => db.reopen(resolve))
     expect(error?.message).toMatch(/what was written last is not there/)
+    await db.close()
+  })
+
+  test('where the room goes again while it is closed, it is opened as soon as there is some, and not left closed', async () => {
+    const { db } = await opened(directory, { marker })
+    await written(db, [put(3 as StorageId, 300_000)])
+    const cause = new Error(`IO error: ${directory}/LOG: No space left on device`)
+    const native = ClassicLevel.prototype as unknown as { _open(): Promise<void> }
+    const opening = vi.spyOn(native, '_open').mockRejectedValueOnce(cause)
+    expect(await new Promise((resolve) => db.reopen(resolve))).toBeNull()
+    expect(opening.mock.calls.length).toBeGreaterThan(1)
+    opening.mockRestore()
+    expect((await keysOf(db, 3 as StorageId)).has(hex(put(3 as StorageId, 300_000).key))).toBe(true)
     await db.close()
   })
 

@@ -1,7 +1,9 @@
 import { statfs } from 'node:fs/promises'
+import { setTimeout } from 'node:timers/promises'
 import { ClassicLevel } from 'classic-level'
 import type { RangeId, StorageId } from '../../base/ids.js'
 import { DamagedError } from '../codec/errors.js'
+import { isDiskFull } from '../disk-full.js'
 import type { DbPut, ScrubStatus, StateDamage, StateDb } from '../types.js'
 import type { DamageFile } from './damage-file.js'
 import { inspect } from './inspect.js'
@@ -18,6 +20,8 @@ const BLOCK_CACHE_BYTES = 32 * 1024 * 1024
 const BUSY_TABLES = 4
 /** So many of the last sync markers stay: the one that our log names is at most one behind the last. */
 const MARKERS_KEPT = 16
+/** How often it is opened again where the room for it went while it was closed. */
+const ROOM_RETRY_MS = 200
 
 /** Bytes of key and value, on average, from which on memory counts for more than the event loop's microseconds per put. */
 const LARGE_PUT_BYTES = 1024
@@ -251,10 +255,22 @@ export class LevelDb implements StateDb {
     await this.#level.close()
     const { lost, damage } = await inspect(directory, { witness: this.#lastDone, bytesMax: 0, highest: this.#highest })
     if (lost !== null || damage !== null) throw new Error(`what was written is not whole: ${lost ?? damage?.what}`)
-    this.#level = await openLevel(directory, writeBufferBytes)
+    this.#level = await openWithRoom(directory, writeBufferBytes)
     if (this.#lastDone === null) return
     const [found] = await this.#level.getMany([this.#lastDone])
     if (found === undefined) throw new Error('what was written last is not there')
+  }
+}
+
+/** The room that was there may be taken meanwhile. Closed, it can't go back to being read: who waits for it waits until there is room. */
+async function openWithRoom(directory: string, writeBufferBytes: number): Promise<Level> {
+  for (;;) {
+    try {
+      return await openLevel(directory, writeBufferBytes)
+    } catch (error) {
+      if (!isDiskFull(error as Error)) throw error
+      await setTimeout(ROOM_RETRY_MS, undefined, { ref: false })
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Clock, Fatal, Logger } from '../../base/ports.js'
+import { isDiskFull } from '../disk-full.js'
 import type { StateDb } from '../types.js'
 import type { ReadBarrier } from './read-barrier.js'
 
@@ -128,12 +129,4 @@ export class DbWriter {
     for (const job of this.#failed.splice(0)) this.attempt(job)
     for (const action of this.#whenSpace.splice(0)) this.whenSpace(action)
   }
-}
-
-/** LevelDB tells an errno only by its text. */
-export function isDiskFull(error: Error): boolean {
-  const { code } = error as NodeJS.ErrnoException
-  if (code === 'ENOSPC' || code === 'EDQUOT') return true
-  if (/No space left on device|Disk quota exceeded/.test(error.message)) return true
-  return error.cause instanceof Error && isDiskFull(error.cause)
 }
