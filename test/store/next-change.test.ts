@@ -23,9 +23,15 @@ function descriptorOf(replicas: readonly ReplicaDescriptor[], next = 4): Descrip
 
 const three = [replica(1, 1), replica(2, 2), replica(3, 3)]
 
-function next(descriptor: Descriptor, gone: readonly number[] = [], caughtUp: readonly number[] = []) {
+function next(
+  descriptor: Descriptor,
+  gone: readonly number[] = [],
+  caughtUp: readonly number[] = [],
+  answering: readonly number[] = [],
+) {
   return nextChange({
     descriptor,
+    answers: (id) => answering.includes(id),
     isGone: (id) => gone.includes(id),
     isCaughtUp: (id) => caughtUp.includes(id),
   })
@@ -57,6 +63,14 @@ describe('the next change of replicas', () => {
   it('a joint change is left before anything else, by whoever leads', () => {
     const joint = [replica(1, 1), replica(2, 2, 'outgoing'), replica(3, 3), replica(4, 2, 'incoming')]
     expect(next(descriptorOf(joint, 5), [1, 4])?.replicas).toEqual([replica(1, 1), replica(3, 3), replica(4, 2)])
+  })
+
+  it('a voter that came after its node had said that it is gone keeps its place, and no learner stays beside it', () => {
+    expect(next(descriptorOf(three), [2], [], [2])).toBeNull()
+    const descriptor = descriptorOf([...three, replica(4, 2, 'learner')], 5)
+    const change = next(descriptor, [2], [], [1, 2])
+    expect([change?.replicas, change?.nextReplica, change?.placed]).toEqual([three, 5, null])
+    expect(next(descriptor, [2], [], [1, 3])).toBeNull()
   })
 
   it('a learner that is gone is not made again under its id', () => {

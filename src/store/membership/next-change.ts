@@ -1,11 +1,13 @@
 import { type Descriptor, isJoint, type ReplicaDescriptor } from '../../base/descriptor.js'
-import type { ReplicaId } from '../../base/ids.js'
+import type { NodeId, ReplicaId } from '../../base/ids.js'
 
 /** What the leader of a range knows when it looks whether its replicas are to change. */
 export interface MembershipPicture {
   readonly descriptor: Descriptor
   /** Its node says that it has no such replica, and would take another in its place. */
   isGone(replica: ReplicaId): boolean
+  /** It has acknowledged something to this leader, and does still. */
+  answers(replica: ReplicaId): boolean
   /** The learner's log reaches what was committed a while ago. */
   isCaughtUp(replica: ReplicaId): boolean
 }
@@ -23,8 +25,10 @@ export interface ReplicasChange {
  *
  * 1. A joint change is left (thesis 4.3).
  * 2. A learner that is gone makes way for a new id: it may have been a voter in an entry that this leader never saw.
- * 3. A voter that is gone gets a learner beside it, under a new id.
- * 4. A learner beside a voter of the same node takes its place once it has caught up: a joint change, so that at no moment fewer
+ * 3. A learner beside a voter that answers goes: that one had only not come yet. A node that has a split ahead of it says of the child's
+ *    voter that it has none, and makes it when it gets there; beside it the learner is never made.
+ * 4. A voter that is gone gets a learner beside it, under a new id.
+ * 5. A learner beside a voter of the same node takes its place once it has caught up: a joint change, so that at no moment fewer
  *    voters decide than before.
  */
 export function nextChange(picture: MembershipPicture): ReplicasChange | null {
@@ -32,12 +36,23 @@ export function nextChange(picture: MembershipPicture): ReplicasChange | null {
   if (isJoint(picture.descriptor)) return change(picture, leave(replicas))
   const lost = replicas.find(({ replica, role }) => role === 'learner' && picture.isGone(replica))
   if (lost !== undefined) return replace(picture, lost)
+  const needless = replicas.find((each) => each.role === 'learner' && voterAnswers(picture, each.node))
+  if (needless !== undefined) {
+    const rest = replicas.filter((each) => each !== needless)
+    return change(picture, rest)
+  }
   const hasLearner = (node: number) => replicas.some((each) => each.role === 'learner' && each.node === node)
   const gone = replicas.find(
-    ({ replica, node, role }) => role === 'voter' && !hasLearner(node) && picture.isGone(replica),
+    ({ replica, node, role }) =>
+      role === 'voter' && !hasLearner(node) && !picture.answers(replica) && picture.isGone(replica),
   )
   if (gone !== undefined) return addLearner(picture, gone)
   return promote(picture)
+}
+
+function voterAnswers(picture: MembershipPicture, on: NodeId): boolean {
+  const { replicas } = picture.descriptor
+  return replicas.some(({ replica, node, role }) => node === on && role === 'voter' && picture.answers(replica))
 }
 
 function leave(replicas: readonly ReplicaDescriptor[]): readonly ReplicaDescriptor[] {

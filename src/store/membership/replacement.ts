@@ -1,9 +1,13 @@
-import type { NodeId, RangeId, ReplicaId, Term } from '../../base/ids.js'
+import { type LogIndex, NO_INDEX, type NodeId, type RangeId, type ReplicaId, type Term } from '../../base/ids.js'
+import { limits } from '../../base/limits.js'
 import type { Logger } from '../../base/ports.js'
 import type { AbsentMessage, PeerMessage, VacantMessage } from '../ports.js'
 import type { Replica } from '../replica.js'
 import { nextChange } from './next-change.js'
 import { Vacancies } from './vacancies.js'
+
+/** Who has not answered for this long may be gone. */
+const QUIET_TICKS_MAX = 3 * limits.heartbeatTicks
 
 export interface ReplacementParts {
   readonly replicas: ReadonlyMap<RangeId, Replica>
@@ -94,6 +98,7 @@ export class Replacement {
     const change = nextChange({
       descriptor: replica.descriptor,
       isGone: (id) => led.vacancies.isGone(id, nowMs),
+      answers: (id) => progress.some((each) => each.replica === id && hasAnswered(each)),
       isCaughtUp: (id) => progress.some((each) => each.replica === id && each.match >= committed),
     })
     if (change === null || !replica.proposeReplicas(change)) return
@@ -104,6 +109,11 @@ export class Replacement {
     })
     this.#parts.touch(replica)
   }
+}
+
+/** Its match is of this leader's term, and counts from nothing. */
+function hasAnswered({ match, quietTicks }: { match: LogIndex; quietTicks: number }): boolean {
+  return match > NO_INDEX && quietTicks <= QUIET_TICKS_MAX
 }
 
 function isSettled({ descriptor }: Replica): boolean {
