@@ -51,7 +51,8 @@ export class Carrier {
       const log = contents.range(range)
       if (log === undefined || log.firstSegment !== oldest || log.damaged.length > 0) continue
       bytes += log.bytes
-      records.push(...this.#tail(range, log))
+      // One by one: a tail may be longer than a call's list of arguments.
+      for (const record of this.#tail(range, log)) records.push(record)
     }
     return records
   }

@@ -1,4 +1,5 @@
 import type { Buggify, Clock, Fatal, Logger } from '../../base/ports.js'
+import { isDiskFull } from '../disk-full.js'
 import type { Files, LogFile } from '../types.js'
 
 export const LOG_DIRECTORY = 'log'
@@ -34,7 +35,10 @@ export function segmentSequence(name: string): number | null {
 /** For a person: what failed, and why where the reason has a plain name. */
 export function failure(what: string, error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code
-  const why = code === 'ENOSPC' ? 'no space is left on the device (ENOSPC)' : String((error as Error)?.message ?? error)
+  const why =
+    code === 'ENOSPC' || code === 'EDQUOT'
+      ? `no space is left on the device (${code})`
+      : String((error as Error)?.message ?? error)
   return `${what}: ${why}`
 }
 
@@ -163,7 +167,7 @@ export class Segments {
   #failed({ path, bytes, error }: { path: string; bytes: number; error: unknown }): void {
     this.#making = null
     const reason = failure(`cannot make the log segment ${path}`, error)
-    if ((error as { code?: unknown }).code !== 'ENOSPC') this.#options.fatal(reason, error)
+    if (!(error instanceof Error && isDiskFull(error))) this.#options.fatal(reason, error)
     if (!this.#isFull) this.#options.logger.log('warn', reason)
     this.#isFull = true
     this.#cancelRetry = this.#options.clock.setTimer(RETRY_MS, () => this.#make(bytes))

@@ -96,12 +96,12 @@ export class DbWriter {
     if (error !== null && !isDiskFull(error)) {
       this.#fatal(`writing to the state database failed: ${error.message}`, error)
     }
-    if (error !== null) {
-      if (!this.#isFull) this.#logger.log('error', `the disk of the state database is full: ${error.message}`)
-      this.#isFull = true
-      this.#failed.push(job)
-    } else job.done()
-    if (this.#isFull && this.#inFlight === 0) this.#retryLater()
+    if (error === null && !this.#isFull) return job.done()
+    if (!this.#isFull) this.#logger.log('error', `the disk of the state database is full: ${error?.message}`)
+    this.#isFull = true
+    // Also one that came behind it and says that it was done: half a record may have swallowed it, and with it a sync's marker.
+    this.#failed.push(job)
+    if (this.#inFlight === 0) this.#retryLater()
   }
 
   #retryLater(): void {
