@@ -68,9 +68,12 @@ export class LogClock {
     return versionAt(Math.floor(doorMs) + limits.versionAheadMsMax)
   }
 
-  /** The lower median as it stands, where log time may still run after it: for what must not be older than it seems. */
-  medianMs(own: ClockReading): number {
-    return this.#medians(own).lowerMs
+  /**
+   * The upper median as it stands, where log time may still run after the lower one: for what must not be older than it seems. Of two
+   * clocks the later counts: a slow one must not make an old picture new.
+   */
+  upperMedianMs(own: ClockReading): number {
+    return this.#medians(own).upperMs
   }
 
   /** How far our wall clock is ahead (behind, if negative) of the lower median. Worth a warning from `limits.clockDifferenceWarnMs` on. */

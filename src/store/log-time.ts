@@ -40,7 +40,7 @@ export class LogTime {
     this.#distrustAfterGap(own)
     this.#clusterMs = null
     if (this.#logClock.size < this.#clocksNeeded) return
-    this.#clusterMs = this.#logClock.medianMs(own)
+    this.#clusterMs = this.#logClock.upperMedianMs(own)
     this.#now = versionAt(this.#logClock.logTimeMs(own))
     this.#door = this.#logClock.doorVersion(own)
   }

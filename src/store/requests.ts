@@ -44,8 +44,8 @@ export interface RequestParts {
   monotonicMs(): number
   /** The disk has no room: nothing is taken that needs some. */
   isDiskFull(): boolean
-  /** Highest version taken from a client. */
-  doorVersion(): Version
+  /** Further ahead of the cluster's clocks than is taken from outside, and none of its own. */
+  isAhead(version: Version): boolean
   /** The cluster's clocks as this node hears them, milliseconds since the epoch; null: it has not heard enough of them. */
   clusterMs(): number | null
   readonly versionReads: Pick<VersionReads, 'arrive' | 'takeAll'>
@@ -146,9 +146,9 @@ export class Requests {
     return this.#isTooFar(request, request.seen, sink) ? null : replica
   }
 
-  /** Only a leader says so: it has heard a majority's clocks, a node that just started perhaps none but its own. */
+  /** Said only by who has heard a majority's clocks: a node that just started perhaps knows none but its own. */
   #isTooFar(request: RangeRequest, version: Version, sink: ReplySink): boolean {
-    if (version <= this.#parts.doorVersion()) return false
+    if (!this.#parts.isAhead(version)) return false
     if (this.#parts.clusterMs() === null) {
       this.refuse(
         request,
@@ -180,7 +180,9 @@ export class Requests {
     const { request, sink } = read
     let needs = request.kind === 'scan' && request.at !== null ? request.at : NO_VERSION
     if (weak.kind === 'follower') needs = maxVersion(needs, request.seen)
-    else {
+    // Nobody would bring the range there, and what waits beside it waits for the highest.
+    if (this.#isTooFar(request, needs, sink)) return
+    if (weak.kind === 'stale') {
       const nowMs = this.#parts.clusterMs()
       if (nowMs === null) {
         const message = 'this node has not heard the clocks of a majority yet: it cannot tell how old its picture is'

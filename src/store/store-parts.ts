@@ -116,7 +116,7 @@ export class StoreParts {
       outbox,
       buggify,
       monotonicMs,
-      doorVersion: () => time.door,
+      isAhead: (version) => this.#isAhead(version),
       clusterMs: () => time.clusterMs,
       versionReads: this.versionReads,
       transfers: this.transfers,
@@ -190,9 +190,19 @@ export class StoreParts {
   }
 
   /** Has the log of a range reach a version. Those too far in the future are not for the log, whoever asks. */
+  /**
+   * One that a log here has reached is the cluster's own: it may have been given when the clocks were ahead, which are set right now, and
+   * log time, which goes on from there in the same process, begins anew with the clocks in the next.
+   */
+  #isAhead(version: Version): boolean {
+    if (version <= this.time.door) return false
+    for (const { raft } of this.replicas.values()) if (raft.lastTimestamp >= version) return false
+    return true
+  }
+
   #advance(replica: Replica, version: Version): void {
     if (replica.leads) {
-      if (version > this.time.door) return
+      if (this.#isAhead(version)) return
       replica.advanceTo(version)
       return this.#loop.touch(replica)
     }

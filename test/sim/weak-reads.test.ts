@@ -279,3 +279,44 @@ describe('a stale read', () => {
     expect(await scene.read(behind, stale(60_000), { seen: version as Version })).toBe('before')
   })
 })
+
+describe('a clock that is set back', () => {
+  it('does not make an old picture fresh, though another node is heard', async () => {
+    const scene = await Scene.open(13)
+    const { cluster, leader } = scene
+    const [behind] = scene.others as [NodeId]
+    const [one, other] = [cluster.node(behind).place, cluster.node(leader).place]
+    cluster.network.block(one, other)
+    cluster.network.block(other, one)
+    await scene.put('news')
+    await cluster.runFor(5_000)
+    cluster.node(behind).jumpClock(-3_600_000)
+    await cluster.runFor(500)
+    expect(await scene.read(behind, { kind: 'stale', maxStaleMs: 1_000 })).toBe('DEADLINE')
+  })
+})
+
+describe('versions that were given while the clocks were ahead', () => {
+  it('are taken from clients after the clocks are set right and all nodes started again', async () => {
+    const scene = await Scene.open(7)
+    const { cluster } = scene
+    const startAll = async (): Promise<void> => {
+      for (const { id } of cluster.nodes) cluster.crash(id)
+      for (const { id } of cluster.nodes) cluster.restart(id)
+    }
+    const jump = (ms: number): void => {
+      for (const node of cluster.nodes) node.jumpClock(ms)
+    }
+    await startAll()
+    jump(3_600_000)
+    await cluster.runFor(5_000)
+    const ahead = await scene.put('ahead')
+    jump(-3_600_000)
+    await startAll()
+    await cluster.runFor(5_000)
+    const db = cluster.client()
+    const [first, second] = [await scene.put('right again', db), await scene.put('and on', db)]
+    expect(first.version).toBeGreaterThan(ahead.version)
+    expect(second.version).toBeGreaterThan(first.version)
+  })
+})

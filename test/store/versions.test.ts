@@ -146,6 +146,7 @@ describe('the door', () => {
     const far = inMs(1_000)
     const refused = [
       get(['a'], { seen: far }),
+      { ...get(['a'], { seen: far }), weak: { kind: 'follower' as const } },
       put('a', '1', { seen: far }),
       put('a', '1', { origin: origin('writer', 1, { firstSent: far }) }),
     ]
