@@ -118,6 +118,7 @@ export class NodeLink extends Timed {
     const connection = connector.connect(this.address, {
       onOpen: (hello) => isPresent() && this.#onOpen(hello),
       onReplies: (replies) => isPresent() && this.#onReplies(replies),
+      onAlive: () => isPresent() && this.#onAlive(),
       onClose: (error) => isPresent() && this.#onClose(error),
     })
     if (!isPresent()) {
@@ -204,6 +205,16 @@ export class NodeLink extends Timed {
       this.#open.delete(reply.id)
       this.#owner.onReply(send, reply)
     }
+    if (this.#open.size > 0) this.#owe(this.#ports.clock.monotonicMs())
+  }
+
+  /**
+   * What it owes may be slow for reasons of its own (a range that makes no progress, a replica that lags), and no other answer can come
+   * while it is sent nothing: it gets another chance, of the same length.
+   */
+  #onAlive(): void {
+    if (!this.#silent || this.state !== 'open') return
+    this.#silent = false
     if (this.#open.size > 0) this.#owe(this.#ports.clock.monotonicMs())
   }
 

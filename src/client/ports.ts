@@ -10,6 +10,8 @@ export interface ClientConnection {
 export interface ConnectionEvents {
   onOpen(hello: ServerHello): void
   onReplies(replies: readonly Reply[]): void
+  /** Anything came from the node, if only the answer to a ping: it lives, though it may owe answers. */
+  onAlive?(): void
   /** At most once; nothing is called after it. What was sent and not answered may have been executed. */
   onClose(error: Error): void
 }

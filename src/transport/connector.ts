@@ -107,7 +107,7 @@ class GrpcConnection implements ClientConnection {
     if (frame.hello !== null && !this.#isOpen) {
       this.#isOpen = true
       this.#events.onOpen(frame.hello)
-    }
+    } else if (this.#isOpen) this.#events.onAlive?.()
     if (frame.replies.length > 0 && !this.#isClosed) this.#events.onReplies(frame.replies)
   }
 

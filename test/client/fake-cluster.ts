@@ -143,6 +143,11 @@ export class FakeNode {
     }
   }
 
+  /** It answers pings. */
+  alive(): void {
+    for (const { events, isOpen } of this.connections) if (isOpen) events.onAlive?.()
+  }
+
   /** The process died: every connection ends. */
   drop(reason = 'connection reset'): void {
     for (const connection of [...this.connections]) {

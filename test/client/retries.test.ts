@@ -78,6 +78,22 @@ describe('retries', () => {
     cluster.node(1).takeOne('write')
   })
 
+  it('a node that fell silent over one slow answer is asked again as soon as it shows that it lives', () => {
+    const cluster = new FakeCluster()
+    cluster.write()
+    cluster.turn()
+    cluster.node(1).takeOne('write')
+    cluster.clock.advance(SILENCE_MS_MAX + 20)
+    expect(writesAt(cluster)).toHaveLength(1)
+    cluster.node(1).alive()
+    cluster.write(raw('b'))
+    cluster.turn()
+    const again = cluster.node(1).takeOne('write')
+    // It answers nothing again: as before.
+    cluster.clock.advance(SILENCE_MS_MAX + 20)
+    expect(writesAt(cluster).map(originOf)).toContainEqual(originOf(again))
+  })
+
   it('a node that was slow to connect is noticed when it falls silent as any other', () => {
     const cluster = new FakeCluster({ endpoints: ['node-1:7400'] })
     cluster.node(1).mode = 'hang'
