@@ -74,6 +74,9 @@ export class Lifecycle {
   /** No replica's when they were told: a snapshot may be on its way in under one of them, and damage is told once. */
   readonly #damagedStaged = new Set<StorageId>()
 
+  /** Have no state any more, which our log does not know yet: it waits for their children. */
+  readonly #givingUp = new Set<Replica>()
+
   constructor(parts: LifecycleParts) {
     this.#parts = parts
     this.#lowest = new Map(parts.log.tombstones)
@@ -184,7 +187,11 @@ export class Lifecycle {
   /** A child that was cut off and has no checkpoint is made by the state that the last one names: it is not to go before. */
   #giveUp(replica: Replica, storages: Checkpoint['storages']): void {
     const { replicas, stateSync, writer } = this.#parts
-    if (this.#hasYoung(replica)) return stateSync.start(() => this.#giveUp(replica, storages))
+    if (this.#hasYoung(replica)) {
+      this.#givingUp.add(replica)
+      return stateSync.start(() => this.#giveUp(replica, storages))
+    }
+    this.#givingUp.delete(replica)
     // A snapshot has brought another meanwhile; what is left of the old one goes at the next start.
     if (replica.hasState || replicas.get(replica.range) !== replica) return
     writer.checkpoints([{ range: replica.range, checkpoint: replica.checkpoint() }], () => this.#drop(storages))
@@ -280,11 +287,16 @@ export class Lifecycle {
     })
   }
 
-  /** Its journal, and that of ranges it comes from that have no replica here, were brought anew. */
+  /**
+   * Its journal, and that of ranges it comes from that have no replica here, were brought anew: as much of them as it needs itself. A
+   * replica that is still to be given up would be believed again after a crash, so the next start is to hear of the damage.
+   */
   #healed(replica: Replica): void {
-    this.#parts.state.healedJournal(replica.range)
-    for (const { range } of replica.lineage)
-      if (!this.#parts.replicas.has(range)) this.#parts.state.healedJournal(range)
+    const others = replica.lineage.filter(({ range }) => !this.#parts.replicas.has(range))
+    for (const range of [replica.range, ...others.map((piece) => piece.range)]) {
+      const isNeeded = [...this.#givingUp].some((each) => each.lineage.some((piece) => piece.range === range))
+      if (!isNeeded) this.#parts.state.healedJournal(range)
+    }
   }
 
   // ---- storage ids ----

@@ -81,7 +81,7 @@ function lifecycle(...fakes: ReturnType<typeof replicaOf>[]) {
     state: {
       journal: (_: unknown, __: unknown, done: (whole: boolean) => void) => done(true),
       dropStorage: (storage: StorageId) => told.push(`drop ${storage}`),
-      healedJournal: () => {},
+      healedJournal: (healed: RangeId) => told.push(`healed ${healed}`),
     },
     stateSync: {
       start: (done: () => void) => {
@@ -144,7 +144,7 @@ describe('a snapshot is installed', () => {
     expect(told.slice(2)).toEqual(['checkpoint of 7'])
     expect(installed).toEqual([])
     durable()
-    expect(told.slice(3)).toEqual(['drop 1'])
+    expect(told.slice(3)).toEqual(['healed 2', 'drop 1'])
     expect(installed).toEqual([true])
   })
 
@@ -205,6 +205,26 @@ describe('a state that cannot be trusted', () => {
     expect(told.slice(2)).toEqual(['checkpoint of '])
     durable()
     expect(told.slice(3)).toEqual([])
+  })
+
+  it('has its damage on record for the next start while it is being given up, whatever another brings of the same journal', () => {
+    const parent = replicaOf()
+    const child = replicaOf({ range: 3, storages: [2], cutFrom: 2 })
+    const grandchild = replicaOf({ range: 4, storages: [3], isCheckpointed: false, cutFrom: 3 })
+    const { life, told, synced, durable } = lifecycle(parent, child, grandchild)
+    const install = () => {
+      life.install(parent as unknown as Replica, offer, 7 as StorageId, () => {})
+      synced()
+      life.switched(parent as unknown as Replica, { index: offer.index, term: offer.entryTerm })
+      durable()
+    }
+    life.quarantine(child as unknown as Replica, 'the journal of its parent is damaged')
+    install()
+    expect(told).not.toContain('healed 2')
+    grandchild.isCheckpointed = true
+    synced()
+    install()
+    expect(told).toContain('healed 2')
   })
 
   it('is not given up again where a snapshot has brought another meanwhile', () => {
