@@ -233,6 +233,17 @@ describe('the files of a state database', () => {
     await db.close()
   })
 
+  test('a sector of a table that cannot be read is damage, and does not keep the node from starting', async () => {
+    const handle = await open(directory)
+    const handles = Object.getPrototypeOf(handle) as { read(): Promise<unknown> }
+    await handle.close()
+    const reading = vi.spyOn(handles, 'read').mockRejectedValue(Object.assign(new Error('i/o error'), { code: 'EIO' }))
+    const { db, verdict } = await opened(directory, { marker })
+    reading.mockRestore()
+    expect(verdict.kind).toBe('damaged')
+    await db.close()
+  })
+
   test('while it is opened again it counts as busy, so that no delete is begun', async () => {
     const { db } = await opened(directory, { marker })
     let isOpen = false

@@ -56,9 +56,19 @@ export class TableFile {
     this.#length = 0
     while (this.#length < to - from) {
       const free = this.#piece.length - this.#length
-      const { bytesRead } = await this.#handle.read(this.#piece, this.#length, free, from + this.#length)
+      const bytesRead = await this.#readOnce(free, from + this.#length)
       if (bytesRead === 0) throw new DamagedError(`it ends at ${from + this.#length}`)
       this.#length += bytesRead
+    }
+  }
+
+  /** What a sector held that can't be read any more must come from a peer, like a block with a wrong checksum. */
+  async #readOnce(length: number, position: number): Promise<number> {
+    try {
+      return (await this.#handle.read(this.#piece, this.#length, length, position)).bytesRead
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error
+      throw new DamagedError(`it cannot be read at ${position}`)
     }
   }
 }
