@@ -151,9 +151,12 @@ describe('the metrics of a node', () => {
     expect(sampleOf(body, 'holdfast_log_sync_seconds_count')).toBeGreaterThan(5)
     expect(sampleOf(body, 'holdfast_log_batch_bytes_sum')).toBeGreaterThan(5 * 4_096)
     expect(sampleOf(body, 'holdfast_memory_bytes{kind="array_buffers"}')).toBeGreaterThan(1_000_000)
-    for (const queue of ['queue_proposals', 'queue_reads', 'queue_cold_reads', 'client_requests']) {
-      expect([queue, sampleOf(body, `holdfast_${queue}`)]).toEqual([queue, 0])
-    }
+    // A node has proposals of its own now and then.
+    const queues = ['queue_proposals', 'queue_reads', 'queue_cold_reads', 'client_requests']
+    await eventually(async () => {
+      const { body: now } = await ask(http, '/metrics')
+      return queues.every((queue) => sampleOf(now, `holdfast_${queue}`) === 0)
+    })
   })
 
   test('of two nodes in one process stand in registries of their own', async () => {
