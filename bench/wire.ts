@@ -125,9 +125,13 @@ function appendRows(batch: number): Row[] {
       entries: [{ index: 1e6 + 1, term: 4, timestamp: VERSION, kind: 'commands', payload }],
     },
   ] as never
-  const [frame] = encodePeerMessages(messages, 1)
+  const [frame] = encodePeerMessages(messages, { wallMs: 1, batch: 1 })
   return [
-    { what: 'append, encode by hand', batch, usPerRequest: usPer(batch, () => encodePeerMessages(messages, 1)) },
+    {
+      what: 'append, encode by hand',
+      batch,
+      usPerRequest: usPer(batch, () => encodePeerMessages(messages, { wallMs: 1, batch: 1 })),
+    },
     { what: 'append, decode by hand', batch, usPerRequest: usPer(batch, () => decodePeerFrame(frame!, 1 as never)) },
   ]
 }

@@ -76,7 +76,8 @@ export async function openNode(options: OpenNodeOptions): Promise<OpenNode> {
   })
   const cluster = identity.cluster!
   const own = { cluster, node: self.node, boot, info: self, history: historyOf(identity) }
-  const peers = new GrpcPeers({ identity: own, clock: realClock, logger, random: realRandom, onKeptOut })
+  const lastBatch = () => log.lastBatch
+  const peers = new GrpcPeers({ identity: own, lastBatch, clock: realClock, logger, random: realRandom, onKeptOut })
   const birth = identity.birth ?? { nodes: [], ranges: [] }
   const store: Store = new Store({
     stateVerdict: verdict,

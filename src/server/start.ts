@@ -153,7 +153,8 @@ async function startIn(
   const peerAddress = formatAddress(asked.peerAdvertise ?? asked.peerListen)
   const identity = await ownIdentity({ files, dataDirectory, join: asked.join, peerAddress })
   nodeId = identity.node
-  const bootsSeen = await BootsSeen.open(files, logger)
+  const bootsSeen = await BootsSeen.open(files, { clock: realClock, logger })
+  opened.push(() => bootsSeen.close())
   const end = await OrderlyEnd.begin(files, identity, logger)
   opened.push(() => end.mark())
   const watch = new Watch({ metrics, isMember: () => membership.identity.node !== null })
@@ -203,6 +204,7 @@ async function startIn(
     handler: {
       identity: () => open?.peers.identity ?? null,
       admit: ({ info, boot: theirs, history }) => bootsSeen.admit({ node: info.node, boot: theirs, history }),
+      logReaches: (reached) => bootsSeen.heard(reached),
       frame: (frame) => open?.store.receive(frame),
       nodeSeen: (info) => open?.store.nodeSeen(info),
       join: (request) => membership.join(request),

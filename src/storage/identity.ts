@@ -7,10 +7,11 @@ import { parseChecked, parseObject, printChecked } from './checked-json.js'
 import { LOG_DIRECTORY } from './log/segments.js'
 import type { Files } from './types.js'
 
-/** One start of the node. `counter` is 1 for the first. */
+/** One start of the node. `counter` is 1 for the first; `batch` is the one of the log in which it was written down. */
 export interface Boot {
   readonly counter: number
   readonly id: BootId
+  readonly batch: number
 }
 
 /** What the cluster, or this node's part of it, began with. */
@@ -64,7 +65,7 @@ const identitySchema = z.strictObject({
   format: z.literal(FORMAT),
   cluster: z.string().nullable(),
   node: id.nullable(),
-  boots: z.array(z.strictObject({ counter: id, id })),
+  boots: z.array(z.strictObject({ counter: id, id, batch: id })),
   rejoins: z.array(id),
   hasLog: z.boolean(),
   birth: z
@@ -119,23 +120,19 @@ export function nextBootCounter({ boots }: Identity): number {
 }
 
 /** With this start in its history. Must be durable, in our log first (own-log.ts) and then here, before the node speaks (decision 0009). */
-export function withBoot(identity: Identity, boot: BootId): Identity {
+export function withBoot(identity: Identity, boot: { readonly id: BootId; readonly batch: number }): Identity {
   const counter = nextBootCounter(identity)
-  return { ...identity, boots: [...identity.boots, { counter, id: boot }], hasLog: true }
+  return { ...identity, boots: [...identity.boots, { counter, ...boot }], hasLog: true }
 }
 
 /**
  * The same node, of which no replica is left: also those that it was born with are not made again, because their ids have voted.
- * Other nodes replace them by new ones. By its new token a log from before is told, should somebody bring it back.
+ * Other nodes replace them by new ones. By its new token a log from before is told, should somebody bring it back; by its mark, a
+ * random one, its peers take it again, whatever start and log they saw of it last.
  */
-export function withoutReplicas(identity: Identity, token: string): Identity {
-  const birth = identity.birth === null ? null : { ...identity.birth, ranges: [] }
-  return { ...identity, birth, hasLog: false, token }
-}
-
-/** Its peers take it again, whatever start they saw of it last: it has no replicas any more. `mark`: a random one. */
 export function rejoined(identity: Identity, { token, mark }: { token: string; mark: BootId }): Identity {
-  return { ...withoutReplicas(identity, token), rejoins: [...identity.rejoins, mark] }
+  const birth = identity.birth === null ? null : { ...identity.birth, ranges: [] }
+  return { ...identity, birth, hasLog: false, token, rejoins: [...identity.rejoins, mark] }
 }
 
 /**
@@ -147,9 +144,13 @@ export function isSoleHolder({ birth, node }: Identity): boolean {
   return ranges.length > 0 && ranges.every(({ replicas }) => replicas.every((replica) => replica.node === node))
 }
 
-/** As other nodes are told it. */
-export function historyOf({ boots, rejoins }: Identity): { boots: readonly BootId[]; rejoins: readonly BootId[] } {
-  return { boots: boots.map((boot) => boot.id), rejoins }
+/** As other nodes are told it. `batches`: of each boot, the one of the log in which it was written down. */
+export function historyOf({ boots, rejoins }: Identity): {
+  boots: readonly BootId[]
+  batches: readonly number[]
+  rejoins: readonly BootId[]
+} {
+  return { boots: boots.map(({ id }) => id), batches: boots.map(({ batch }) => batch), rejoins }
 }
 
 function toJson({ birth, ...rest }: Identity): Record<string, unknown> {

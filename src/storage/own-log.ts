@@ -2,7 +2,7 @@ import { HoldfastError } from '../base/errors.js'
 import type { BootId } from '../base/ids.js'
 import type { Buggify, Clock, Fatal, Logger } from '../base/ports.js'
 import type { DataDirectory } from './data-directory.js'
-import { type Identity, isSoleHolder, nextBootCounter, withBoot, withoutReplicas, writeIdentity } from './identity.js'
+import { type Identity, isSoleHolder, nextBootCounter, rejoined, withBoot, writeIdentity } from './identity.js'
 import { LogForgot } from './log/forgot.js'
 import { openNodeLog } from './log/log.js'
 import type { Files, NodeLog, NodeRecord } from './types.js'
@@ -40,7 +40,7 @@ export async function openOwnLog(parts: OwnLogParts): Promise<{ log: NodeLog; id
   try {
     const node = { ...log.node, disk: identity.token, boot: nextBootCounter(identity) }
     await new Promise<void>((resolve) => log.append([{ kind: 'node', ...node }], resolve))
-    const booted = withBoot(identity, parts.boot)
+    const booted = withBoot(identity, { id: parts.boot, batch: log.lastBatch })
     await writeIdentity(parts.files, booted)
     return { log, identity: booted }
   } catch (error) {
@@ -123,7 +123,8 @@ async function beginAnew(parts: OwnLogParts, why: string): Promise<{ log: NodeLo
   const aside = await parts.putAside(['log', 'state'])
   const what = 'this node may have forgotten what it promised, so its replicas are gone; the ranges replace them'
   logger.log('error', `${what}: ${why}`, { aside })
-  const identity = withoutReplicas(parts.identity, parts.newToken())
+  // The batches of the new log are counted from 1 again: without a mark the other nodes would take it for an older copy.
+  const identity = rejoined(parts.identity, { token: parts.newToken(), mark: parts.boot })
   await writeIdentity(files, identity)
   const log = await openLog(parts)
   if (typeof log === 'string') throw new HoldfastError('INTERNAL', `a new log is damaged: ${log}`)

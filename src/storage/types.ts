@@ -204,6 +204,8 @@ export interface NodeLog {
   whenSpace(action: () => void): void
   /** How long the append that is under way has been waiting for the disk, in milliseconds; 0: none is. */
   readonly oldestUnsyncedMs: number
+  /** Number of the last batch that is synced; counted from 1, over all starts. */
+  readonly lastBatch: number
   /** Bytes appended since open, for deciding when to sync the state. */
   readonly appendedBytes: number
   /** Bytes of all segment files. */

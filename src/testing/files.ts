@@ -124,6 +124,11 @@ export class MemoryFiles implements Files {
     return copy
   }
 
+  /** A small file as it would be read after a power loss; null: there would be none. */
+  durable(path: string): Uint8Array | null {
+    return this.#durable.get(path)?.bytes ?? null
+  }
+
   /** Two disks that nobody uses change one directory. All of it must be durable. */
   swap(other: MemoryFiles, directory: string): void {
     const [own, theirs] = [this.#taken(directory), other.#taken(directory)]

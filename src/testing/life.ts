@@ -20,6 +20,8 @@ import type { SeededRandom } from './random.js'
 /** A turn begins this long after the first that came for it: whatever comes until then goes into the same turn. */
 const TURN_MS = 0.2
 const CACHE_VALUE_BYTES_MAX = 256
+/** Much more often than in reality: an old copy of a disk is put back once the others have it from their own disks that it is one. */
+const BOOTS_WRITTEN_EVERY_MS = 1_000
 
 /** One life of a node's process: what a crash ends. It is composed as the real one is, over simulated ports. */
 export class NodeLife {
@@ -106,7 +108,7 @@ export class NodeLife {
     const files = this.#files
     const found = await readIdentity(files)
     assert(found !== null, 'nobody told the node who it is', this.#node.id)
-    const bootsSeen = await BootsSeen.open(files, logger)
+    const bootsSeen = await BootsSeen.open(files, { clock, logger, writeEveryMs: BOOTS_WRITTEN_EVERY_MS })
     const { log, identity } = await openOwnLog({
       dataDirectory: this.#node.place,
       identity: found,
@@ -118,7 +120,7 @@ export class NodeLife {
     })
     this.#log = log
     observer.opened(this.#node, log)
-    const peers = this.#connect(identity, bootsSeen)
+    const peers = this.#connect(identity, bootsSeen, log)
     const store = this.#compose(log, identity.birth ?? { nodes: [], ranges: [] }, peers)
     this.#store = store
     this.process.enter(() => {
@@ -131,10 +133,11 @@ export class NodeLife {
     })
   }
 
-  #connect(identity: Identity, bootsSeen: BootsSeen): PeerSessions {
+  #connect(identity: Identity, bootsSeen: BootsSeen, log: NodeLog): PeerSessions {
     const { cluster, info, wire } = this.#options
     return new PeerSessions({
       identity: { cluster, node: info.node, boot: this.#boot, info, history: historyOf(identity) },
+      lastBatch: () => log.lastBatch,
       bootsSeen,
       process: this.process,
       random: this.#random.fork('peers'),

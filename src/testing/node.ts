@@ -108,6 +108,11 @@ export class SimNode {
     return this.#life?.peers?.isLetInByAll === true
   }
 
+  /** Up to which batch its log is synced; null: it is not open. */
+  get lastBatch(): number | null {
+    return this.#life?.log?.lastBatch ?? null
+  }
+
   /** What it is short of: serving, a disk that answers, replicas with a state, entries whose damage nobody has made up for. Null: nothing. */
   get lack(): string | null {
     const life = this.#life

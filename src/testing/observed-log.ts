@@ -32,6 +32,10 @@ export class ObservedLog implements NodeLog {
     return this.#log.oldestUnsyncedMs
   }
 
+  get lastBatch(): number {
+    return this.#log.lastBatch
+  }
+
   get appendedBytes(): number {
     return this.#log.appendedBytes
   }

@@ -14,7 +14,7 @@ export type Packet =
   | { readonly kind: 'hello'; readonly session: number; readonly hello: PeerHello }
   | { readonly kind: 'welcome'; readonly session: number; readonly hello: PeerHello }
   | { readonly kind: 'refused'; readonly session: number; readonly error: HoldfastError }
-  | { readonly kind: 'frame'; readonly session: number; readonly frame: PeerFrame }
+  | { readonly kind: 'frame'; readonly session: number; readonly batch: number; readonly frame: PeerFrame }
   /** There is no such session at this end. */
   | { readonly kind: 'reset'; readonly session: number }
 
@@ -28,6 +28,8 @@ export interface PeerWire {
 
 export interface PeerSessionsParts {
   readonly identity: PeerIdentity
+  /** Up to which batch the node's log is synced. */
+  lastBatch(): number
   readonly bootsSeen: BootsSeen
   readonly process: SimProcess
   readonly random: Random
@@ -84,10 +86,13 @@ export class PeerSessions {
   /** Dropped where there is no session. */
   send(to: NodeId, messages: readonly PeerMessage[]): void {
     const line = this.#lines.get(to)
-    if (line?.isUp !== true) return
-    const { identity, process, wire } = this.#parts
+    if (line?.isUp === true) this.#sendIn(line.session, to, messages)
+  }
+
+  #sendIn(session: number, to: NodeId, messages: readonly PeerMessage[]): void {
+    const { identity, process, wire, lastBatch } = this.#parts
     const frame = { from: identity.node, boot: identity.boot, wallMs: process.clock.wallMs(), messages }
-    wire.send(to, { kind: 'frame', session: line.session, frame })
+    wire.send(to, { kind: 'frame', session, batch: lastBatch(), frame })
   }
 
   take(from: NodeId, packet: Packet): void {
@@ -163,10 +168,11 @@ export class PeerSessions {
     if (error.code === 'NOT_PERMITTED') this.#parts.keptOut(error)
   }
 
-  /** Heartbeats, seen from outside: one that goes unanswered counts. */
+  /** A heartbeat, whose answer is seen from outside: one that goes unanswered counts. */
   #look(node: NodeId, line: Line): void {
     line.deadLooks = this.#parts.wire.isAlive(node, line.session) ? 0 : line.deadLooks + 1
     if (line.deadLooks === DEAD_LOOKS_MAX) return this.#fail(node)
+    this.#sendIn(line.session, node, [])
     this.#later(line, LOOK_EVERY_MS, () => this.#look(node, line))
   }
 
@@ -223,8 +229,11 @@ export class PeerSessions {
     this.#parts.wire.send(to, { kind: 'refused', session, error })
   }
 
-  #frame(from: NodeId, { session, frame }: Packet & { kind: 'frame' }): void {
-    if (this.#accepted.has(session)) return this.#parts.frame(frame)
+  #frame(from: NodeId, { session, batch, frame }: Packet & { kind: 'frame' }): void {
+    if (this.#accepted.has(session)) {
+      this.#parts.bootsSeen.heard({ node: frame.from, boot: frame.boot, batch })
+      return this.#parts.frame(frame)
+    }
     this.#parts.wire.send(from, { kind: 'reset', session })
   }
 }

@@ -6,7 +6,7 @@ import type { PeerChannelKind, PeerHello } from './wire/handshake.js'
 /** Versions of the protocol between nodes that this program speaks. */
 export const PROTOCOL = { lowest: 1, highest: 1 } as const
 
-const NO_HISTORY: BootHistory = { boots: [], rejoins: [] }
+const NO_HISTORY: BootHistory = { boots: [], batches: [], rejoins: [] }
 
 /** `isDialled`: it is the one who opens the session that says how it came here. */
 export function helloOf(

@@ -8,7 +8,7 @@ import type { PeerIdentity } from './peer-types.js'
 import { Pulse } from './pulse.js'
 import { errorFromStatus } from './statuses.js'
 import { decodePeerHello, encodePeerHello, type PeerChannelKind } from './wire/handshake.js'
-import { encodePeerHeartbeat } from './wire/peer-encoder.js'
+import { encodePeerHeartbeat, type FrameHeader } from './wire/peer-encoder.js'
 import { WireError } from './wire/reader.js'
 
 /** A heartbeat goes out this often on every session. */
@@ -44,6 +44,7 @@ export class PeerChannel {
   readonly #kind: PeerChannelKind
   readonly #identity: PeerIdentity
   readonly #peer: NodeInfo
+  readonly #header: () => FrameHeader
   readonly #clock: Clock
   readonly #random: Random
   readonly #events: ChannelEvents
@@ -63,6 +64,7 @@ export class PeerChannel {
     kind: PeerChannelKind
     identity: PeerIdentity
     peer: NodeInfo
+    header: () => FrameHeader
     clock: Clock
     random: Random
     unsentBytesMax: number
@@ -71,6 +73,7 @@ export class PeerChannel {
     this.#kind = options.kind
     this.#identity = options.identity
     this.#peer = options.peer
+    this.#header = options.header
     this.#clock = options.clock
     this.#random = options.random
     this.#events = options.events
@@ -180,7 +183,7 @@ export class PeerChannel {
     }
     if (this.#isUp && this.#pulse.wantsPing) {
       this.#beats++
-      this.#write(line, encodePeerHeartbeat(this.#clock.wallMs()), this.#pulse.pinging())
+      this.#write(line, encodePeerHeartbeat(this.#header()), this.#pulse.pinging())
     }
     this.#beatLater(line)
   }

@@ -96,7 +96,8 @@ export class PeerSession {
   }
 
   #frame(bytes: Buffer, { info, boot }: PeerHello): void {
-    const { wallMs, messages } = decodePeerFrame(bytes, boot)
+    const { wallMs, batch, messages } = decodePeerFrame(bytes, boot)
+    this.#handler.logReaches({ node: info.node, boot, batch })
     if (messages.length === 0) this.#answer(null, null)
     this.#handler.frame({ from: info.node, boot, wallMs, messages })
   }

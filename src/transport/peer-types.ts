@@ -6,6 +6,8 @@ import type { PeerFrame } from '../store/ports.js'
 export interface BootHistory {
   /** Every start, oldest first; the present one is the last. */
   readonly boots: readonly BootId[]
+  /** Of each start: the batch of the log in which it was written down, behind all that was said in the starts before. */
+  readonly batches: readonly number[]
   /** A mark for each time it came back without the replicas it had, oldest first. */
   readonly rejoins: readonly BootId[]
 }
@@ -71,6 +73,8 @@ export interface PeerHandler {
   admit(claim: BootClaim): Promise<void>
   /** A frame without messages is a heartbeat: it carries the sender's clock. */
   frame(frame: PeerFrame): void
+  /** Of each frame, before it: up to which batch the sender's log was synced when it left. */
+  logReaches(reached: { readonly node: NodeId; readonly boot: BootId; readonly batch: number }): void
   /** A node said in its handshake who it is and where. */
   nodeSeen(info: NodeInfo): void
   join(request: JoinRequest): Promise<JoinAnswer>

@@ -7,7 +7,7 @@ import { PeerChannel } from './peer-channel.js'
 import type { PeerIdentity } from './peer-types.js'
 import type { ProblemLog } from './problem-log.js'
 import type { PeerChannelKind } from './wire/handshake.js'
-import { encodePeerMessages } from './wire/peer-encoder.js'
+import { encodePeerMessages, type FrameHeader } from './wire/peer-encoder.js'
 
 /** A turn of less payload than this travels whole, as one frame on the control connection. */
 const SMALL_TURN_BYTES = 64 * 1024
@@ -21,7 +21,7 @@ const SNAPSHOTS_UNSENT_BYTES_MAX = 8 * 1024 * 1024
 export class Peer {
   readonly info: NodeInfo
   readonly #identity: PeerIdentity
-  readonly #clock: Clock
+  readonly #header: () => FrameHeader
   readonly #control: PeerChannel
   readonly #appends: PeerChannel
   readonly #snapshots: PeerChannel
@@ -29,6 +29,7 @@ export class Peer {
   constructor(options: {
     info: NodeInfo
     identity: PeerIdentity
+    lastBatch: () => number
     clock: Clock
     random: Random
     problems: ProblemLog
@@ -37,8 +38,9 @@ export class Peer {
   }) {
     this.info = options.info
     this.#identity = options.identity
-    this.#clock = options.clock
-    const { info, identity, clock, random, problems } = options
+    const { info, identity, lastBatch, clock, random, problems } = options
+    // Asked for when a frame is made: what it says was synced by then.
+    this.#header = () => ({ wallMs: clock.wallMs(), batch: lastBatch() })
     const channel = (kind: PeerChannelKind, unsentBytesMax: number, onDown: () => void): PeerChannel => {
       const subject = `session to node ${info.node} (${kind})`
       const events = {
@@ -47,7 +49,16 @@ export class Peer {
         onDown,
         onKeptOut: options.onKeptOut,
       }
-      return new PeerChannel({ kind, identity, peer: info, clock, random, unsentBytesMax, events })
+      return new PeerChannel({
+        kind,
+        identity,
+        peer: info,
+        header: this.#header,
+        clock,
+        random,
+        unsentBytesMax,
+        events,
+      })
     }
     this.#control = channel('control', CONTROL_UNSENT_BYTES_MAX, options.onDown)
     // What went down with this one raft repeats when the next append is refused; the node itself is still there.
@@ -73,28 +84,28 @@ export class Peer {
 
   send(all: readonly PeerMessage[]): void {
     if (!this.#control.isUp) return
-    const wallMs = this.#clock.wallMs()
-    const messages = this.#sendSnapshots(all, wallMs)
+    const header = this.#header()
+    const messages = this.#sendSnapshots(all, header)
     if (messages.length === 0) return
     const { bytes, appends } = this.#weigh(messages)
     // Appends follow each other on one connection until the peer has them all: one that overtakes looks like a gap.
     const takesBoth = appends > 0 && this.#appends.isUp && (bytes >= SMALL_TURN_BYTES || !this.#appends.isDrained)
     if (!takesBoth) {
-      this.#control.maybeSend(encodePeerMessages(messages, wallMs))
+      this.#control.maybeSend(encodePeerMessages(messages, header))
       return
     }
     const large = messages.filter(hasEntries)
-    this.#appends.maybeSend(encodePeerMessages(large, wallMs))
+    this.#appends.maybeSend(encodePeerMessages(large, header))
     if (large.length === messages.length) return
     const rest = messages.filter((message) => !hasEntries(message))
-    this.#control.maybeSend(encodePeerMessages(rest, wallMs))
+    this.#control.maybeSend(encodePeerMessages(rest, header))
   }
 
   /** Returns what else there is. Snapshots never take another connection: their ends ask again for what was dropped. */
-  #sendSnapshots(messages: readonly PeerMessage[], wallMs: number): readonly PeerMessage[] {
+  #sendSnapshots(messages: readonly PeerMessage[], header: FrameHeader): readonly PeerMessage[] {
     const snapshots = messages.filter(isOfSnapshot)
     if (snapshots.length === 0) return messages
-    this.#snapshots.maybeSend(encodePeerMessages(snapshots, wallMs))
+    this.#snapshots.maybeSend(encodePeerMessages(snapshots, header))
     return messages.filter((message) => !isOfSnapshot(message))
   }
 

@@ -14,6 +14,8 @@ export class GrpcPeers implements PeerTransport {
   onDown: (node: NodeId) => void
   /** A peer refuses this node because it has seen a boot that this node's history lacks: it may have forgotten what it promised. */
   readonly #onKeptOut: (error: HoldfastError) => void
+  /** Up to which batch our log is synced. */
+  readonly #lastBatch: () => number
   readonly #clock: Clock
   readonly #random: Random
   readonly #problems: ProblemLog
@@ -22,6 +24,7 @@ export class GrpcPeers implements PeerTransport {
 
   constructor(options: {
     identity: PeerIdentity
+    lastBatch: () => number
     clock: Clock
     logger: Logger
     random: Random
@@ -31,6 +34,7 @@ export class GrpcPeers implements PeerTransport {
     this.identity = options.identity
     this.onDown = options.onDown ?? (() => {})
     this.#onKeptOut = options.onKeptOut ?? (() => {})
+    this.#lastBatch = options.lastBatch
     this.#clock = options.clock
     this.#random = options.random
     this.#problems = new ProblemLog(options.logger)
@@ -44,6 +48,7 @@ export class GrpcPeers implements PeerTransport {
     const peer = new Peer({
       info,
       identity: this.identity,
+      lastBatch: this.#lastBatch,
       clock: this.#clock,
       random: this.#random,
       problems: this.#problems,

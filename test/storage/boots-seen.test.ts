@@ -1,17 +1,28 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { BootId, NodeId } from '../../src/base/ids.js'
 import { type Logger, silentLogger } from '../../src/base/ports.js'
 import { BootsSeen, type Claim } from '../../src/storage/boots-seen.js'
 import type { Files } from '../../src/storage/types.js'
+import { FakeClock } from '../client/fake-clock.js'
 import { memoryFiles } from './log-support.js'
 
-/** A node whose history is these boots; the last is the present one. */
-function claim(boots: readonly number[], rejoins: readonly number[] = [], node = 2): Claim {
-  const history = { boots: boots as BootId[], rejoins: rejoins as BootId[] }
+/** A node whose history is these boots, each written down in the batch of its number; the last is the present one. */
+function claim(
+  boots: readonly number[],
+  rejoins: readonly number[] = [],
+  node = 2,
+  batches = boots.map((boot) => boot * 10),
+): Claim {
+  const history = { boots: boots as BootId[], batches, rejoins: rejoins as BootId[] }
   return { node: node as NodeId, boot: history.boots.at(-1)!, history }
 }
 
-const opened = (files: Files, logger: Logger = silentLogger) => BootsSeen.open(files, logger)
+const opened = (files: Files, logger: Logger = silentLogger, clock = new FakeClock()) =>
+  BootsSeen.open(files, { clock, logger, writeEveryMs: 1_000 })
+const NODE = 2 as NodeId
+const BOOT = 8 as BootId
+/** The log of an old copy of its directory ends before what it told of. */
+const rolledBack = { code: 'NOT_PERMITTED', message: expect.stringContaining('with a log that reached batch') }
 const keptOut = { code: 'NOT_PERMITTED', message: expect.stringContaining('node 2 was seen here in a start that') }
 
 describe('the boots that were seen of other nodes', () => {
@@ -49,6 +60,71 @@ describe('the boots that were seen of other nodes', () => {
     await seen.admit(claim([1, 7], [100, 200]))
     await expect(seen.admit(claim([1, 8], [200]))).rejects.toMatchObject(keptOut)
     await expect(seen.admit(claim([1, 8], [100]))).rejects.toMatchObject(keptOut)
+  })
+
+  it('a start whose log ends before what an earlier one told of is kept out, although the history is whole', async () => {
+    const seen = await opened(memoryFiles())
+    await seen.admit(claim([7, 8], [], 2, [1, 50]))
+    seen.heard({ node: NODE, boot: BOOT, batch: 70 })
+    seen.heard({ node: NODE, boot: BOOT, batch: 60 })
+    // Its sessions begin anew: what they told of since may have come first.
+    await seen.admit(claim([7, 8], [], 2, [1, 50]))
+    for (const batch of [51, 69, 70]) {
+      await expect(seen.admit(claim([7, 8, 9], [], 2, [1, 50, batch]))).rejects.toMatchObject(rolledBack)
+    }
+    await seen.admit(claim([7, 8, 9], [], 2, [1, 50, 71]))
+    await expect(seen.admit(claim([7, 8, 9, 10], [], 2, [1, 50, 71, 71]))).rejects.toMatchObject(rolledBack)
+    await seen.admit(claim([7, 8, 9, 10], [], 2, [1, 50, 71, 72]))
+  })
+
+  it('an old copy is refused however often it is started: each start takes a batch', async () => {
+    const seen = await opened(memoryFiles())
+    await seen.admit(claim([8], [], 2, [50]))
+    seen.heard({ node: NODE, boot: BOOT, batch: 60 })
+    for (let starts = 1; starts <= 20; starts++) {
+      const later = Array.from({ length: starts }, (_, i) => i + 1)
+      const batches = [50, ...later.map((each) => 50 + each)]
+      await expect(seen.admit(claim([8, ...later.map((each) => 100 + each)], [], 2, batches))).rejects.toMatchObject(
+        rolledBack,
+      )
+    }
+  })
+
+  it('what another boot told of, or a node that nobody knows, counts for nothing', async () => {
+    const seen = await opened(memoryFiles())
+    seen.heard({ node: NODE, boot: BOOT, batch: 70 })
+    await seen.admit(claim([7, 8], [], 2, [1, 50]))
+    seen.heard({ node: NODE, boot: 7 as BootId, batch: 70 })
+    await seen.admit(claim([7, 8, 9], [], 2, [1, 50, 51]))
+  })
+
+  it('a log that was begun anew is counted from one: a new mark tells it from an old copy', async () => {
+    const seen = await opened(memoryFiles())
+    await seen.admit(claim([7, 8], [], 2, [1, 50]))
+    seen.heard({ node: NODE, boot: BOOT, batch: 70 })
+    await expect(seen.admit(claim([7, 8, 9], [], 2, [1, 50, 1]))).rejects.toMatchObject(rolledBack)
+    await seen.admit(claim([7, 8, 9], [9], 2, [1, 50, 1]))
+    await expect(seen.admit(claim([7, 8, 9, 10], [9], 2, [1, 50, 1, 1]))).rejects.toMatchObject(rolledBack)
+    await seen.admit(claim([7, 8, 9, 10], [9], 2, [1, 50, 1, 2]))
+  })
+
+  it('how far a log reached is written down before long, once for all that was heard until then, and at the end', async () => {
+    const files = memoryFiles()
+    const clock = new FakeClock()
+    const seen = await opened(files, silentLogger, clock)
+    await seen.admit(claim([7, 8], [], 2, [1, 50]))
+    const writtenBatch = async () =>
+      JSON.parse(Buffer.from((await files.read('peers.json'))!).toString()).peers[0].batch
+    seen.heard({ node: NODE, boot: BOOT, batch: 60 })
+    clock.advance(999)
+    seen.heard({ node: NODE, boot: BOOT, batch: 70 })
+    expect(await writtenBatch()).toBe(50)
+    clock.advance(1)
+    await vi.waitUntil(async () => (await writtenBatch()) === 70)
+    seen.heard({ node: NODE, boot: BOOT, batch: 80 })
+    await seen.close()
+    files.crash()
+    await expect((await opened(files)).admit(claim([7, 8, 9], [], 2, [1, 50, 80]))).rejects.toMatchObject(rolledBack)
   })
 
   it('is durable before the boot is taken', async () => {

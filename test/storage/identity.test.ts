@@ -8,7 +8,6 @@ import {
   readIdentity,
   rejoined,
   withBoot,
-  withoutReplicas,
   writeIdentity,
 } from '../../src/storage/identity.js'
 import { memoryFiles } from './log-support.js'
@@ -27,7 +26,7 @@ const somebody: Identity = {
   ...nobody,
   cluster: '0123456789abcdef0123456789abcdef' as ClusterId,
   node: 1 as NodeId,
-  boots: [{ counter: 1, id: 99 as BootId }],
+  boots: [{ counter: 1, id: 99 as BootId, batch: 1 }],
   rejoins: [5 as BootId],
   hasLog: true,
   birth: {
@@ -53,20 +52,19 @@ describe('the identity of a node', () => {
     const files = memoryFiles()
     let identity: Identity = nobody
     for (const boot of [7, 3, Number.MAX_SAFE_INTEGER]) {
-      identity = withBoot(identity, boot as BootId)
+      identity = withBoot(identity, { id: boot as BootId, batch: identity.boots.length * 10 + 1 })
       await writeIdentity(files, identity)
     }
     files.crash()
     const found = (await readIdentity(files))!
     expect(found.boots.map(({ counter }) => counter)).toEqual([1, 2, 3])
-    expect(historyOf(found)).toEqual({ boots: [7, 3, Number.MAX_SAFE_INTEGER], rejoins: [] })
+    expect(historyOf(found)).toEqual({ boots: [7, 3, Number.MAX_SAFE_INTEGER], batches: [1, 11, 21], rejoins: [] })
     expect([nextBootCounter(found), found.hasLog]).toEqual([4, true])
   })
 
   it('without its replicas makes none again that it was born with, and keeps who it is', () => {
     const left = { ...somebody, token: 'new', hasLog: false, birth: { ...somebody.birth, ranges: [] } }
-    expect(withoutReplicas(somebody, 'new')).toEqual(left)
-    expect(withoutReplicas(nobody, 'new')).toEqual({ ...nobody, token: 'new' })
+    expect(rejoined(nobody, { token: 'new', mark: 6 as BootId })).toEqual({ ...nobody, token: 'new', rejoins: [6] })
     expect(rejoined(somebody, { token: 'new', mark: 6 as BootId })).toEqual({ ...left, rejoins: [5, 6] })
   })
 

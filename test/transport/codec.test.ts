@@ -76,9 +76,9 @@ describe('what is encoded by hand is what the .proto says', () => {
   test('messages between nodes', () => {
     fc.assert(
       fc.property(fc.array(peerMessage, { minLength: 1, maxLength: 5 }), fc.maxSafeNat(), (messages, wallMs) => {
-        const frame = one(encodePeerMessages(messages, wallMs))
+        const frame = one(encodePeerMessages(messages, { wallMs, batch: wallMs + 1 }))
         for (const bytes of [frame, through('holdfast.peer.v1.Peer', 'Session', 'request', frame)]) {
-          expect(decodePeerFrame(bytes, BOOT)).toEqual({ wallMs, messages })
+          expect(decodePeerFrame(bytes, BOOT)).toEqual({ wallMs, batch: wallMs + 1, messages })
         }
       }),
       PARAMETERS,
@@ -88,8 +88,13 @@ describe('what is encoded by hand is what the .proto says', () => {
   test('hellos, pings and heartbeats', () => {
     const ping = through('holdfast.v1.Stream', 'Connect', 'request', encodePing(0))
     expect(new RequestDecoder().decode(ping).ping).toBe(0)
-    const beat = through('holdfast.peer.v1.Peer', 'Session', 'request', encodePeerHeartbeat(123.9))
-    expect(decodePeerFrame(beat, BOOT)).toEqual({ wallMs: 123, messages: [] })
+    const beat = through(
+      'holdfast.peer.v1.Peer',
+      'Session',
+      'request',
+      encodePeerHeartbeat({ wallMs: 123.9, batch: 2 ** 53 - 1 }),
+    )
+    expect(decodePeerFrame(beat, BOOT)).toEqual({ wallMs: 123, batch: 2 ** 53 - 1, messages: [] })
     fc.assert(
       fc.property(cluster, node, fc.maxSafeNat(), (id, info, number) => {
         const hello: ServerHello = { cluster: id, node: info.node, nodes: [info], version: number as Version }
@@ -104,7 +109,11 @@ describe('what is encoded by hand is what the .proto says', () => {
           protocolHighest: number,
           wallMs: number,
           channel: (['control', 'appends', 'snapshots'] as const)[number % 3]!,
-          history: { boots: [number, 1, 2 ** 53 - 1] as never[], rejoins: number % 2 === 0 ? [] : [number as never] },
+          history: {
+            boots: [number, 1, 2 ** 53 - 1] as never[],
+            batches: [1, number, 2 ** 53 - 1],
+            rejoins: number % 2 === 0 ? [] : [number as never],
+          },
         }
         const asked = through('holdfast.peer.v1.Peer', 'Session', 'request', encodePeerHello(words))
         expect(decodePeerHello(asked)).toEqual(words)
@@ -166,7 +175,7 @@ describe('bytes that are not what the .proto says', () => {
         .map(([requests, at, byte]) => damaged(encodeRequests(requests)[0]!, at, byte)),
       fc
         .tuple(fc.array(peerMessage, { minLength: 1, maxLength: 3 }), fc.nat(), fc.nat(255))
-        .map(([messages, at, byte]) => damaged(encodePeerMessages(messages, 1)[0]!, at, byte)),
+        .map(([messages, at, byte]) => damaged(encodePeerMessages(messages, { wallMs: 1, batch: 1 })[0]!, at, byte)),
       fc
         .tuple(fc.array(reply, { minLength: 1, maxLength: 3 }), fc.nat(), fc.nat(255))
         .map(([replies, at, byte]) => damaged(encodeReplies(replies)[0]!, at, byte)),
@@ -234,7 +243,7 @@ describe('bytes that are not what the .proto says', () => {
       allPersisted: 0,
       entries: [entry],
     }
-    const [frame] = encodePeerMessages([message as never], 1)
+    const [frame] = encodePeerMessages([message as never], { wallMs: 1, batch: 1 })
     expect(() => decodePeerFrame(frame!, BOOT)).toThrow('an append has entry 9, expected 8')
   })
 
@@ -266,7 +275,7 @@ describe('bytes that are not what the .proto says', () => {
     }
     const numbers = { index: 4, term: 3, entryTerm: 3, id: 1, sequence: 1, version: 1, timestamp: 1 }
     const message = { ...about, ...numbers, entry, bookkeeping, last: true, bytes: new Uint8Array(3), ...over }
-    const [frame] = encodePeerMessages([message as never], 1)
+    const [frame] = encodePeerMessages([message as never], { wallMs: 1, batch: 1 })
     expect(() => decodePeerFrame(frame!, BOOT)).toThrow(expected)
   })
 })
@@ -351,7 +360,7 @@ test('node ids start at 1', () => {
     info: { node: 0 as NodeId, clientAddress: 'a:1', peerAddress: 'a:2', pid: 1 },
   }
   const rest = { boot: 1, to: 1, protocolLowest: 1, protocolHighest: 1, wallMs: 1, channel: 'control' }
-  const history = { boots: [1], rejoins: [] }
+  const history = { boots: [1], batches: [1], rejoins: [] }
   expect(() => decodePeerHello(encodePeerHello({ ...words, ...rest, history } as never))).toThrow(
     'node id is 0, expected 1 or more',
   )

@@ -33,7 +33,7 @@ function identity(node: number, port: number, over: Partial<PeerIdentity> = {}):
     node: node as NodeId,
     boot: (node * 1_000) as BootId,
     info,
-    history: { boots: [(node * 1_000) as BootId], rejoins: [] },
+    history: { boots: [(node * 1_000) as BootId], batches: [1], rejoins: [] },
     ...over,
   }
 }
@@ -41,6 +41,8 @@ function identity(node: number, port: number, over: Partial<PeerIdentity> = {}):
 interface Node {
   readonly frames: Mailbox<PeerFrame>
   readonly seen: Mailbox<number>
+  /** Node, boot and batch of each frame. */
+  readonly reached: Mailbox<readonly number[]>
   readonly lines: Mailbox<string>
   readonly port: number
   identity: PeerIdentity | null
@@ -50,6 +52,7 @@ interface Node {
 async function listen(node: number, port = 0, over: Partial<PeerHandler> = {}): Promise<Node> {
   const frames = new Mailbox<PeerFrame>()
   const seen = new Mailbox<number>()
+  const reached = new Mailbox<readonly number[]>()
   const lines = new Mailbox<string>()
   const refuses = (): never => {
     throw new Error('not expected')
@@ -58,6 +61,7 @@ async function listen(node: number, port = 0, over: Partial<PeerHandler> = {}): 
     identity: () => running.identity,
     admit: async () => {},
     frame: (frame) => frames.put(frame),
+    logReaches: (each) => reached.put([each.node, each.boot, each.batch]),
     nodeSeen: (info) => seen.put(info.node),
     join: refuses,
     birth: refuses,
@@ -66,13 +70,14 @@ async function listen(node: number, port = 0, over: Partial<PeerHandler> = {}): 
   }
   const server = await startPeerServer({ host: '127.0.0.1', port, handler, logger: logTo(lines) })
   const stop = (): Promise<void> => server.close(0)
-  const running: Node = { frames, seen, lines, port: server.port, identity: identity(node, server.port), stop }
+  const running: Node = { frames, seen, reached, lines, port: server.port, identity: identity(node, server.port), stop }
   ends.push(stop)
   return running
 }
 
 interface DiallerOptions {
   readonly clock?: Clock
+  readonly lastBatch?: () => number
   readonly onDown?: (node: NodeId) => void
   readonly onKeptOut?: (error: HoldfastError) => void
 }
@@ -80,7 +85,15 @@ interface DiallerOptions {
 function dialler(own: PeerIdentity, over: DiallerOptions = {}) {
   const lines = new Mailbox<string>()
   const clock = new PeerClock()
-  const peers = new GrpcPeers({ identity: own, clock, logger: logTo(lines), random: { next: () => 0.5 }, ...over })
+  const lastBatch = () => 7
+  const peers = new GrpcPeers({
+    identity: own,
+    lastBatch,
+    clock,
+    logger: logTo(lines),
+    random: { next: () => 0.5 },
+    ...over,
+  })
   ends.push(() => peers.close())
   return { peers, lines, clock }
 }
@@ -454,7 +467,7 @@ describe('the boots of a node', () => {
         })
       },
     })
-    const history = { boots: [3 as BootId, 1_000 as BootId], rejoins: [8 as BootId] }
+    const history = { boots: [3 as BootId, 1_000 as BootId], batches: [1, 40], rejoins: [8 as BootId] }
     const { peers } = dialler(identity(1, 9, { history }))
     peers.setPeer(identity(2, node.port).info)
     while (claims.length < 3) await new Promise((resolve) => setImmediate(resolve))
@@ -464,6 +477,19 @@ describe('the boots of a node', () => {
     admit()
     await node.seen.count(1)
     await node.frames.count(1)
+  })
+
+  test('each frame, and each heartbeat, says how far the log of its sender is synced when it leaves', async () => {
+    const node = await listen(2)
+    let batch = 41
+    const { peers, clock } = dialler(identity(1, 9), { lastBatch: () => batch })
+    peers.setPeer(identity(2, node.port).info)
+    await connected(node, peers)
+    peers.send(TWO, [heartbeat(1)])
+    expect(await node.reached.count(1)).toEqual([[1, 1_000, 41]])
+    batch = 42
+    clock.fire()
+    expect((await node.reached.count(4)).slice(1)).toEqual([1, 2, 3].map(() => [1, 1_000, 42]))
   })
 
   test('a node that is kept out is told, by name on both sides', async () => {
@@ -494,7 +520,7 @@ describe('the boots of a node', () => {
 
   test('a history that does not end with the present boot is malformed', async () => {
     const node = await listen(2)
-    const { peers, lines } = dialler(identity(1, 9, { history: { boots: [5 as BootId], rejoins: [] } }))
+    const { peers, lines } = dialler(identity(1, 9, { history: { boots: [5 as BootId], batches: [1], rejoins: [] } }))
     peers.setPeer(identity(2, node.port).info)
     await lines.find((line) => line.includes("a node's history does not end with its boot"))
   })

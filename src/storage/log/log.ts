@@ -82,6 +82,10 @@ class SegmentedLog implements NodeLog {
     return since === null ? 0 : this.#options.clock.monotonicMs() - since
   }
 
+  get lastBatch(): number {
+    return this.#number - 1
+  }
+
   get appendedBytes(): number {
     return this.#appendedBytes
   }

@@ -218,27 +218,31 @@ export class DiskFaults {
     return null
   }
 
-  /** A copy is made of its disk, it goes on, and later the copy is put in its disk's place. */
+  /** A copy is made of its disk, between two starts or while it runs, it goes on, and later the copy is put in its disk's place. */
   #rollBack(id: number): Undo {
-    const { cluster, restart } = this.#tools
-    const { disk } = cluster.node(id)
-    cluster.crash(id)
-    const copy = disk.copy()
-    restart(id)
+    const { cluster, restart, random } = this.#tools
+    const node = cluster.node(id)
+    const { lastBatch } = node
+    const runs = lastBatch !== null && random.next() < 1 / 2
+    if (!runs) cluster.crash(id)
+    const copy = node.disk.copy()
+    if (!runs) restart(id)
     this.#old.add(id)
     this.#waitForOld.add(id)
-    return () => this.#putBack(id, copy)
+    const boots = bootsIn(copy)
+    return () => this.#putBack(id, copy, ({ disk }) => hasSeenBehind(disk, id, { boots, lastBatch }))
   }
 
   /**
-   * Not before all others have seen a start that the copy lacks. Of those that have not, one could be left alone with it while those that
-   * have are down, and could not know: that is more than is promised (decision 0009, drawback).
+   * Not before all others have seen, durably, a start or a batch that the copy lacks. Of those that have not, one could be left alone
+   * with it while those that have are down, and could not know: that is more than is promised (decision 0009, drawback).
    */
-  #putBack(id: number, copy: DiskCopy): void {
+  #putBack(id: number, copy: DiskCopy, knowsBetter: (other: SimNode) => boolean): void {
     const { cluster, restart } = this.#tools
     if (!this.#waitForOld.has(id)) return
-    if (!cluster.node(id).isLetInByAll) {
-      cluster.scheduler.schedule(LOOK_AGAIN_MS, () => this.#putBack(id, copy))
+    const others = cluster.nodes.filter((node) => node.id !== id)
+    if (!cluster.node(id).isLetInByAll || !others.every(knowsBetter)) {
+      cluster.scheduler.schedule(LOOK_AGAIN_MS, () => this.#putBack(id, copy, knowsBetter))
       return
     }
     this.#waitForOld.delete(id)
@@ -277,6 +281,30 @@ function rotStaged({ store, disk }: SimNode, rot: (storage: number) => boolean):
   )
   const staged = disk.db.storageIds().findLast((id) => !owned.has(id))
   return staged !== undefined && rot(staged)
+}
+
+function bootsIn({ files }: DiskCopy): number[] {
+  const { boots } = readJson<{ boots: { id: number }[] }>(files.durable('node.json'), { boots: [] })
+  return boots.map((boot) => boot.id)
+}
+
+/** Whether another node's disk has it that node `id` started again since the copy was made, or that its log went on. */
+function hasSeenBehind(
+  { files }: SimDisk,
+  id: number,
+  copy: { boots: readonly number[]; lastBatch: number | null },
+): boolean {
+  type Seen = { node: number; boot: number; batch: number }
+  const { peers } = readJson<{ peers: Seen[] }>(files.durable('peers.json'), { peers: [] })
+  const seen = peers.find(({ node }) => node === id)
+  if (seen === undefined) return false
+  if (!copy.boots.includes(seen.boot)) return true
+  // The copy of a running disk may hold one more, which was not synced; the start over it takes another.
+  return copy.lastBatch !== null && seen.boot === copy.boots.at(-1) && seen.batch >= copy.lastBatch + 2
+}
+
+function readJson<T>(bytes: Uint8Array | null, none: T): T {
+  return bytes === null ? none : (JSON.parse(Buffer.from(bytes).toString('utf8')) as T)
 }
 
 function fill(disk: SimDisk): Undo {

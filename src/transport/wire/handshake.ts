@@ -63,6 +63,7 @@ function writeHello(writer: Writer, tag: number, hello: PeerHello): void {
   writer.uint(HELLO.channel, channels.indexOf(hello.channel))
   writer.uints(HELLO.boots, hello.history.boots)
   writer.uints(HELLO.rejoins, hello.history.rejoins)
+  writer.uints(HELLO.batches, hello.history.batches)
   writer.close()
 }
 
@@ -72,6 +73,7 @@ function readHello(reader: Reader): PeerHello {
   let info: NodeInfo | null = null
   let boots: number[] = []
   let rejoins: number[] = []
+  let batches: number[] = []
   const numbers = { boot: 0, to: 0, protocolLowest: 0, protocolHighest: 0, wallMs: 0, channel: 0 }
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     if (tag === HELLO.cluster) cluster = reader.utf8()
@@ -84,10 +86,12 @@ function readHello(reader: Reader): PeerHello {
     else if (tag === HELLO.channel) numbers.channel = reader.uint()
     else if (tag === HELLO.boots) boots = reader.uints()
     else if (tag === HELLO.rejoins) rejoins = reader.uints()
+    else if (tag === HELLO.batches) batches = reader.uints()
     else reader.skip()
   }
   reader.leave(outer)
   if (info === null) throw new WireError('a hello says nothing of its node')
+  if (batches.length !== boots.length) throw new WireError(`${boots.length} boots have ${batches.length} batches`)
   const channel = channels[numbers.channel]
   if (channel === undefined) {
     throw new WireError(`channel ${numbers.channel} is not known, expected 0 to ${channels.length - 1}`)
@@ -101,6 +105,6 @@ function readHello(reader: Reader): PeerHello {
     protocolHighest: numbers.protocolHighest,
     wallMs: numbers.wallMs,
     channel,
-    history: { boots: boots as BootId[], rejoins: rejoins as BootId[] },
+    history: { boots: boots as BootId[], batches, rejoins: rejoins as BootId[] },
   }
 }

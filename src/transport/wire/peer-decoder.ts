@@ -4,6 +4,7 @@ import type { Append, Entry, Message } from '../../raft/types.js'
 import type { AllocatedMessage, AllocateMessage, PeerMessage, PlaceMessage, ReportMessage } from '../../store/ports.js'
 import { readEntry } from './entries.js'
 import { idOf, readDescriptor, readNode, readNumbers } from './nouns.js'
+import type { FrameHeader } from './peer-encoder.js'
 import {
   ALLOCATE,
   ALLOCATED,
@@ -22,16 +23,18 @@ import { Reader, WireError } from './reader.js'
 import { type BetweenBody, type PlacementBody, readReplicaBody } from './replica-decoder.js'
 
 /** A frame after the handshake; `boot` is the one that the sender named there. Throws WireError. */
-export function decodePeerFrame(frame: Uint8Array, boot: BootId): { wallMs: number; messages: PeerMessage[] } {
+export function decodePeerFrame(frame: Uint8Array, boot: BootId): FrameHeader & { messages: PeerMessage[] } {
   const reader = new Reader(frame)
   let wallMs = 0
+  let batch = 0
   const messages: PeerMessage[] = []
   for (let tag = reader.next(); tag !== 0; tag = reader.next()) {
     if (tag === FRAME.messages) messages.push(readMessage(reader, boot))
     else if (tag === FRAME.wallMs) wallMs = reader.uint()
+    else if (tag === FRAME.batch) batch = reader.uint()
     else reader.skip()
   }
-  return { wallMs, messages }
+  return { wallMs, batch, messages }
 }
 
 function readMessage(reader: Reader, boot: BootId): PeerMessage {

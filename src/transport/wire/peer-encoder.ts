@@ -20,12 +20,24 @@ import {
 import { writePlacement, writeReplicaKind } from './replica-encoder.js'
 import type { Writer } from './writer.js'
 
-export function encodePeerMessages(messages: readonly PeerMessage[], wallMs: number): Buffer[] {
-  return encodeFrames(messages, writeMessage, (writer) => writer.uint(FRAME.wallMs, Math.floor(wallMs)))
+/** What every frame says of its sender. */
+export interface FrameHeader {
+  readonly wallMs: number
+  /** Of its log: all up to this one is synced. */
+  readonly batch: number
 }
 
-export function encodePeerHeartbeat(wallMs: number): Buffer {
-  return encode((writer) => writer.uint(FRAME.wallMs, Math.floor(wallMs)))
+export function encodePeerMessages(messages: readonly PeerMessage[], header: FrameHeader): Buffer[] {
+  return encodeFrames(messages, writeMessage, (writer) => writeHeader(writer, header))
+}
+
+export function encodePeerHeartbeat(header: FrameHeader): Buffer {
+  return encode((writer) => writeHeader(writer, header))
+}
+
+function writeHeader(writer: Writer, { wallMs, batch }: FrameHeader): void {
+  writer.uint(FRAME.wallMs, Math.floor(wallMs))
+  writer.uint(FRAME.batch, batch)
 }
 
 function writeMessage(writer: Writer, message: PeerMessage): void {

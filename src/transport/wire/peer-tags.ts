@@ -13,8 +13,9 @@ export const HELLO = {
   channel: varint(8),
   boots: bytes(9),
   rejoins: bytes(10),
+  batches: bytes(11),
 }
-export const FRAME = { hello: bytes(1), wallMs: varint(2), messages: bytes(3) }
+export const FRAME = { hello: bytes(1), wallMs: varint(2), messages: bytes(3), batch: varint(4) }
 export const ANSWER = { hello: bytes(1) }
 export const MESSAGE = {
   range: varint(1),
