@@ -57,7 +57,7 @@ function batchesOf(files: MemoryFiles): Placed[] {
     const segment = segmentSequence(path.slice(LOG_DIRECTORY.length + 1))
     if (segment === null) continue
     const bytes = files.contents(path)
-    const image = { segment, path, bytes, view: dataView(bytes) }
+    const image = { segment, path, bytes, view: dataView(bytes), unreadable: [] }
     for (let at = 0; at < bytes.length; ) {
       const batch = inspectBatch(image, at)
       if (batch.kind === 'flaw') break

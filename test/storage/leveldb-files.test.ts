@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { constants, cpSync, readdirSync, readFileSync } from 'node:fs'
-import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import promises, { cp, mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
@@ -243,6 +244,25 @@ describe('the files of a state database', () => {
     expect(verdict.kind).toBe('damaged')
     await db.close()
   })
+
+  test.each(['CURRENT', 'MANIFEST-', '.log', 'DAMAGED.json'])(
+    'a sector of another file that cannot be read costs the state, and does not keep the node from starting: %s',
+    async (name) => {
+      const real = promises.readFile
+      const reading = vi.spyOn(promises, 'readFile').mockImplementation((path, ...options) => {
+        if (!String(path).includes(name)) return real(path, ...options)
+        // What is begun anew can be read.
+        reading.mockRestore()
+        syncBuiltinESMExports()
+        return Promise.reject(Object.assign(new Error('i/o error'), { code: 'EIO' }))
+      })
+      syncBuiltinESMExports()
+      const { db, verdict } = await opened(directory, { marker })
+      expect(verdict).toMatchObject({ kind: 'lost', what: expect.stringMatching(/cannot be read$|is unreadable$/) })
+      expect(readdirSync(`${directory}.lost`)).toContain('CURRENT')
+      await db.close()
+    },
+  )
 
   test('while it is opened again it counts as busy, so that no delete is begun', async () => {
     const { db } = await opened(directory, { marker })

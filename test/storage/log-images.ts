@@ -1,5 +1,5 @@
 import { LogForgot } from '../../src/storage/log/forgot.js'
-import type { LogItem } from '../../src/storage/types.js'
+import type { Files, LogItem } from '../../src/storage/types.js'
 import type { MemoryFiles } from '../../src/testing/files.js'
 import { append, contentsOf, memoryFiles, openLog } from './log-support.js'
 
@@ -67,14 +67,18 @@ export function zeroSector(image: Image, path: string, at: number): Image {
 }
 
 /**
- * What became of a log: 'same', 'cut' (it ends before its last batch), 'damaged: <range>/<index>…', 'forgot: <range>…', 'log forgot', or what
- * else was found, which is never right.
+ * What became of a log: 'same', 'cut' (it ends before its last batch), 'damaged: <range>/<index>…', 'forgot: <range>…', both of these,
+ * 'log forgot', or what else was found, which is never right.
  */
-export async function outcome(image: Image, expected: { whole: Contents; before?: Contents }): Promise<string> {
+export function outcome(image: Image, expected: { whole: Contents; before?: Contents }): Promise<string> {
+  return outcomeOn(filesOf(image), expected)
+}
+
+export async function outcomeOn(files: Files, expected: { whole: Contents; before?: Contents }): Promise<string> {
   const { whole, before } = expected
   let found: Contents
   try {
-    found = (await open(image)).contents
+    found = contentsOf(await openLog(files, SEGMENT_BYTES))
   } catch (error) {
     if (error instanceof LogForgot) return 'log forgot'
     throw error
@@ -88,18 +92,17 @@ export async function outcome(image: Image, expected: { whole: Contents; before?
 /** null where more differs than what is said to be lost. */
 function lossOf(found: Contents, whole: Contents): string | null {
   const forgot = found.ranges.filter((range) => range.forgot).map(({ range }) => range)
-  if (forgot.length > 0) {
-    const rest = ({ ranges, ...other }: Contents) => ({
-      ...other,
-      ranges: ranges.filter(({ range }) => !forgot.includes(range)),
-    })
-    return JSON.stringify(rest(found)) === JSON.stringify(rest(whole)) ? `forgot: ${forgot.join()}` : null
-  }
-  const damaged = found.ranges.flatMap(({ range, damaged }) => damaged.map((index) => `${range}/${index}`))
-  const ranges = found.ranges.map((range, at) => {
-    const wholeEntries = whole.ranges[at]?.entries ?? []
+  const known = ({ ranges }: Contents) => ranges.filter(({ range }) => !forgot.includes(range))
+  const damaged = known(found).flatMap(({ range, damaged }) => damaged.map((index) => `${range}/${index}`))
+  const ranges = known(found).map((range) => {
+    const wholeEntries = whole.ranges.find((each) => each.range === range.range)?.entries ?? []
     const entries = range.entries.map((entry, n) => (entry.payload === null ? wholeEntries[n] : entry))
     return { ...range, damaged: [], entries }
   })
-  return JSON.stringify({ ...found, ranges }) === JSON.stringify(whole) ? `damaged: ${damaged.join()}` : null
+  if (JSON.stringify({ ...found, ranges }) !== JSON.stringify({ ...whole, ranges: known(whole) })) return null
+  const told = [
+    damaged.length > 0 ? `damaged: ${damaged.join()}` : '',
+    forgot.length > 0 ? `forgot: ${forgot.join()}` : '',
+  ]
+  return told.filter((text) => text !== '').join('; ')
 }

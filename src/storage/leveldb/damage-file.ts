@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { RangeId, StorageId } from '../../base/ids.js'
 import { parseChecked, printChecked } from '../checked-json.js'
 import type { StateDamage } from '../types.js'
+import { isUnreadable } from '../unreadable.js'
 import { syncDirectory } from './sync-files.js'
 
 /** Beside LevelDB's files, which leaves alone what it does not know. */
@@ -29,7 +30,8 @@ export class DamageFile {
       bytes = await readFile(join(directory, NAME))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new DamageFile(directory, null)
-      throw error
+      if (!isUnreadable(error)) throw error
+      bytes = new Uint8Array()
     }
     return new DamageFile(
       directory,

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { DamagedError } from '../codec/errors.js'
 import { readLogFile } from './log-format.js'
-import { type Manifest, numbered } from './manifest.js'
+import { type Manifest, numbered, readWhole } from './manifest.js'
 import { readBytes, readUint32 } from './varint.js'
 
 const SEQUENCE_BYTES = 8
@@ -22,7 +21,8 @@ export interface LogCheck {
  *
  * `witness` is a key written behind all that must be there: the marker of the last state sync that our log knows of. What lies behind
  * it may have been torn by a power cut. If it is in no log file it is in a table, because memtables become tables whole and in
- * order; then so is all before it.
+ * order; then so is all before it. Throws DamagedError for a log file that cannot be read, wherever in it: how much of it LevelDB would
+ * take is not ours to say.
  */
 export async function checkLogs(directory: string, manifest: Manifest, witness: Uint8Array | null): Promise<LogCheck> {
   const logs = (await numbered(directory, '.log')).filter(({ number }) => number >= manifest.logNumber)
@@ -34,7 +34,7 @@ export async function checkLogs(directory: string, manifest: Manifest, witness: 
   let next: number | null = null
   let before: number | null = null
   for (const { path, number } of logs) {
-    for (const piece of readLogFile(await readFile(path))) {
+    for (const piece of readLogFile(await readWhole(path))) {
       if (piece.kind === 'bad') {
         problems.push(`log file ${number}: ${piece.what}`)
         continue

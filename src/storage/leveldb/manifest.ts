@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { DamagedError } from '../codec/errors.js'
+import { isUnreadable } from '../unreadable.js'
 import { readLogFile } from './log-format.js'
 import { readBytes, readVarint } from './varint.js'
 
@@ -50,12 +51,22 @@ export async function readManifest(directory: string): Promise<Manifest | null> 
   return parsed(name, file)
 }
 
-export async function maybeRead(path: string): Promise<Buffer | null> {
+async function maybeRead(path: string): Promise<Buffer | null> {
   try {
-    return await readFile(path)
+    return await readWhole(path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error
+  }
+}
+
+/** Throws DamagedError. */
+export async function readWhole(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    if (!isUnreadable(error)) throw error
+    throw new DamagedError(`${basename(path)} cannot be read`)
   }
 }
 

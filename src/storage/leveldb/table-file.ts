@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DamagedError } from '../codec/errors.js'
+import { isUnreadable } from '../unreadable.js'
 import type { LiveTable } from './manifest.js'
 
 /** Read at once: about two milliseconds of work for who walks it. */
@@ -67,7 +68,7 @@ export class TableFile {
     try {
       return (await this.#handle.read(this.#piece, this.#length, length, position)).bytesRead
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error
+      if (!isUnreadable(error)) throw error
       throw new DamagedError(`it cannot be read at ${position}`)
     }
   }

@@ -29,6 +29,8 @@ export interface SegmentImage {
   readonly path: string
   readonly bytes: Uint8Array
   readonly view: DataView
+  /** Where blocks begin that could not be read: what `bytes` has there is made up. */
+  readonly unreadable: readonly number[]
 }
 
 interface Fault {
@@ -84,7 +86,7 @@ export function hasSuccessor(image: SegmentImage, at: number): boolean {
 function batchAt(image: SegmentImage, at: number, header: BatchHeader, tableAt: number, hasBack: boolean): FoundBatch {
   const rows = rowsAt(image, tableAt, header)
   const { fault, damaged } = checkRecords(image, at, rows)
-  const first = tableFault(image, at, { header, tableAt, hasBack }) ?? fault
+  const first = unreadableIn(image, at, header) ?? tableFault(image, at, { header, tableAt, hasBack }) ?? fault
   if (first === null) return { kind: 'batch', header, rows, fault: null, damaged, hasBack, unwritten: false }
   const sparse = hasBack ? sparseSectors(image, at, header) : null
   const unwritten = hasUnwrittenSector(image, at, header, sparse)
@@ -102,6 +104,12 @@ function checkRecords(image: SegmentImage, at: number, rows: readonly PlacedRow[
     if (state === 'damaged' && row.length > 0) damaged.add(position)
   }
   return { fault, damaged }
+}
+
+/** Also where what is made up happens to be what stood there: who reads the batch later must find it. */
+function unreadableIn({ unreadable }: SegmentImage, at: number, { length }: BatchHeader): Fault | null {
+  const first = unreadable.find((block) => block >= at && block < at + length)
+  return first === undefined ? null : { at: first, what: 'cannot be read' }
 }
 
 /** What is wrong outside of the records. */

@@ -35,6 +35,7 @@ export interface Recovery {
  * - One of a batch's two tables of contents, filler, what stands whole in the table: the batch is made whole again.
  * - The payload of an entry: the entry is known and damaged. The body of a checkpoint, unless a later one follows: the range forgot.
  * - Both tables of a batch: nobody can tell what it held. Throws LogForgot.
+ * - Blocks that cannot be read are damaged, whatever they held.
  */
 export async function recover(options: LogOptions): Promise<Recovery> {
   const { files, segmentBytes } = options

@@ -12,6 +12,7 @@ import {
 import { dataView, isZero, RECORD_HEADER_BYTES } from './layout.js'
 import { mend } from './mend.js'
 import { LogContents } from './ranges.js'
+import { readSegment } from './read-segment.js'
 import type { Segment } from './segments.js'
 
 interface Found {
@@ -57,8 +58,12 @@ export class LogScan {
   }
 
   segment(sequence: number, path: string, file: LogFile): void {
-    const bytes = file.readSync({ at: 0, length: file.size })
-    const image: SegmentImage = { segment: sequence, path, bytes, view: dataView(bytes) }
+    const { bytes, unreadable } = readSegment(file)
+    if (unreadable.length > 0) {
+      const blocks = { path, at: unreadable[0], blocks: unreadable.length }
+      this.#logger.log('warn', 'a part of the log cannot be read', blocks)
+    }
+    const image: SegmentImage = { segment: sequence, path, bytes, view: dataView(bytes), unreadable }
     let segment: Segment = { sequence, path, file, bytes: file.size }
     this.segments.push(segment)
     for (let at = 0; at === 0 || fitsAnotherBatch(segment.bytes, at); ) {
