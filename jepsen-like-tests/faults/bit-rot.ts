@@ -5,6 +5,9 @@ import { join } from 'node:path'
 const KINDS: readonly { readonly kind: string; readonly pattern: RegExp }[] = [
   { kind: 'FORMAT', pattern: /^FORMAT$/ },
   { kind: 'LOCK', pattern: /^LOCK$/ },
+  { kind: 'lock MANIFEST', pattern: /^lock\.db\/MANIFEST-\d+$/ },
+  { kind: 'lock CURRENT', pattern: /^lock\.db\/CURRENT$/ },
+  { kind: 'lock log', pattern: /^lock\.db\/\d+\.log$/ },
   { kind: 'how it ended', pattern: /^CLEAN$/ },
   { kind: 'node.json', pattern: /^node\.json$/ },
   { kind: 'peers.json', pattern: /^peers\.json$/ },
@@ -14,8 +17,8 @@ const KINDS: readonly { readonly kind: string; readonly pattern: RegExp }[] = [
   { kind: 'state MANIFEST', pattern: /^state\/MANIFEST-\d+$/ },
   { kind: 'state CURRENT', pattern: /^state\/CURRENT$/ },
   { kind: 'state damage found', pattern: /^state\/DAMAGED\.json$/ },
-  { kind: 'what LevelDB says', pattern: /^state\/LOG(\.old)?$/ },
-  { kind: 'LevelDB lock', pattern: /^state\/LOCK$/ },
+  { kind: 'what LevelDB says', pattern: /^(state|lock\.db)\/LOG(\.old)?$/ },
+  { kind: 'LevelDB lock', pattern: /^(state|lock\.db)\/LOCK$/ },
   // A killed process was writing it; it takes its name when it is whole.
   { kind: 'half made', pattern: /\.(tmp|dbtmp|new|stale)$/ },
 ]

@@ -12,7 +12,7 @@ export const DIRECTORY_FORMAT = 1
 
 const FORMAT_FILE = 'FORMAT'
 /** What may stand in a directory that is not ours yet. */
-const HARMLESS = /^(LOCK.*|FORMAT\.tmp|node\.log|lost\+found|\..*)$/
+const HARMLESS = /^(LOCK.*|lock\.db|FORMAT\.tmp|node\.log|lost\+found|\..*)$/
 /** What a node makes in its directory. */
 const OURS = /^(CLEAN|node\.json|peers\.json|log|state|state\.lost|snapshots|aside-\d+)$/
 
@@ -28,8 +28,8 @@ export interface DataDirectory {
 }
 
 /**
- * Takes a node's data directory for this process; makes it (mode 0700) where there is none. Everything else in it is
- * only touched by who holds it.
+ * Takes a node's data directory for this process; makes it (mode 0700) where there is none. What it holds is only
+ * touched by who holds it.
  *
  * `mendFormat`: a FORMAT file that is damaged or missing is written anew. Default false.
  *
@@ -41,11 +41,11 @@ export async function openDataDirectory(
   options: { mendFormat?: boolean; metrics?: Metrics } = {},
 ): Promise<DataDirectory> {
   const directory = resolve(path)
-  await makeDirectory(directory)
+  const mend = options.mendFormat ?? false
+  const files = await openUnlocked(directory, mend, options.metrics)
   const unlock = await takeLock(directory)
   try {
-    const files = await openNodeFiles(directory, options.metrics)
-    await checkFormat(directory, files, options.mendFormat ?? false)
+    if (!(await isFormatKnown(directory, files, mend))) await writeFormat(files)
     // Not before it is known to be ours: it may have been given by mistake.
     await chmod(directory, 0o700)
     return {
@@ -75,11 +75,15 @@ async function putAside(directory: string, files: Files, names: readonly string[
   return aside
 }
 
-async function makeDirectory(directory: string): Promise<void> {
+async function openUnlocked(directory: string, mend: boolean, metrics?: Metrics): ReturnType<typeof openNodeFiles> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 })
     const found = await stat(directory)
     if (!found.isDirectory()) throw notADirectory(directory)
+    const files = await openNodeFiles(directory, metrics)
+    // It may have been given by mistake: then nothing is made in it, not even a lock.
+    await isFormatKnown(directory, files, mend)
+    return files
   } catch (error) {
     const { code, message } = error as { code?: unknown; message: string }
     if (error instanceof HoldfastError) throw error
@@ -93,21 +97,27 @@ function notADirectory(directory: string): HoldfastError {
   return new HoldfastError('INVALID_ARGUMENT', `the data directory ${directory} is not a directory`)
 }
 
-async function checkFormat(directory: string, files: Files, mend: boolean): Promise<void> {
+/** False: FORMAT is to be written. Writes nothing itself. Throws INVALID_ARGUMENT where the directory is not ours to use. */
+async function isFormatKnown(directory: string, files: Files, mend: boolean): Promise<boolean> {
+  // Before FORMAT is read: who makes the directory just now, and holds it, makes FORMAT first.
+  const names = await readdir(directory)
   const bytes = await files.read(FORMAT_FILE)
-  if (bytes === null) return begin(directory, files, mend)
+  if (bytes === null) {
+    refuseForeign(directory, names, mend)
+    return false
+  }
   const text = Buffer.from(bytes).toString('utf8')
   const format = /^holdfast ([1-9]\d{0,8})\n$/.exec(text)?.[1]
   if (format === undefined) {
-    if (mend) return writeFormat(files)
+    if (mend) return false
     const found = JSON.stringify(text.slice(0, 40))
     const damage = `its file FORMAT is damaged: expected "holdfast ${DIRECTORY_FORMAT}", found ${found}`
     throw invalid(directory, `${damage}. Bring it back, or run ${rejoinCommand(directory)}`)
   }
-  if (Number(format) <= DIRECTORY_FORMAT) return
+  if (Number(format) <= DIRECTORY_FORMAT) return true
   const newer = `it is of format ${format}, this program knows up to ${DIRECTORY_FORMAT}`
   if (!(await isOfKnownFormat(files))) throw invalid(directory, `${newer}: start it with the newer version`)
-  if (mend) return writeFormat(files)
+  if (mend) return false
   const damage = `${newer}, and its node.json is of a format that this program wrote: the file FORMAT is damaged`
   throw invalid(directory, `${damage}. Bring it back, or run ${rejoinCommand(directory)}`)
 }
@@ -121,16 +131,13 @@ async function isOfKnownFormat(files: Files): Promise<boolean> {
   return identity !== null
 }
 
-async function begin(directory: string, files: Files, mend: boolean): Promise<void> {
-  const names = await readdir(directory)
+function refuseForeign(directory: string, names: readonly string[], mend: boolean): void {
   const foreign = names.filter((name) => !HARMLESS.test(name) && !(mend && OURS.test(name)))
-  if (foreign.length > 0) {
-    const some = foreign.slice(0, 5).join(', ')
-    const lacks = `it has no file FORMAT but holds ${some}: give an empty directory, or bring FORMAT back`
-    const isOurs = foreign.every((name) => OURS.test(name))
-    throw invalid(directory, isOurs ? `${lacks}, or run ${rejoinCommand(directory)}` : lacks)
-  }
-  await writeFormat(files)
+  if (foreign.length === 0) return
+  const some = foreign.slice(0, 5).join(', ')
+  const lacks = `it has no file FORMAT but holds ${some}: give an empty directory, or bring FORMAT back`
+  const isOurs = foreign.every((name) => OURS.test(name))
+  throw invalid(directory, isOurs ? `${lacks}, or run ${rejoinCommand(directory)}` : lacks)
 }
 
 async function writeFormat(files: Files): Promise<void> {
