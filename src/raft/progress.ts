@@ -59,7 +59,10 @@ export class Progress {
     return this.#state
   }
 
-  /** It has less than it acknowledged: it may have forgotten votes too, and counts for nothing (PROTOCOL: identity). */
+  /**
+   * It has less than it acknowledged: it may have forgotten votes too, and counts for nothing. A second line: where the caller keeps out
+   * nodes whose log lost something (decision 0009), no such answer comes.
+   */
   get forgotten(): boolean {
     return this.#forgotten
   }

@@ -93,7 +93,11 @@ export class SimCluster {
     this.trace = new Trace({ keep: options.keepEvents ?? 0 })
     this.network = new SimNetwork({ scheduler: this.scheduler, random: this.random.fork('network'), trace: this.trace })
     this.network.quality = options.quality ?? calmLink
+    const { historyKeptMs = limits.historyKeptMs, sessionKeptMs = limits.sessionKeptMs } = options
+    const { sessionOutcomesMax = limits.sessionOutcomesMax } = options.tuning ?? usualTuning
+    const mayBeTooMany = sessionOutcomesMax < limits.sessionOutcomesMax
     this.#checkers = new ClusterCheckers({
+      kept: { historyMs: historyKeptMs, sessionsMs: mayBeTooMany ? null : sessionKeptMs },
       onFirst: () => this.scheduler.stop(),
       termAt: (node, range, index) => this.node(node).store?.replica(range)?.termAt(index) ?? null,
     })

@@ -16,8 +16,8 @@ export type View = boolean | 'goes on'
 export interface HistoryObserver {
   /** One call ended, of one or several keys. */
   ended(calls: readonly EndedCall[], isOneView: View): void
-  /** Any replica answered this, though the client had seen `seen`: it need not be the newest, but no older than that. */
-  followed(read: FollowedRead, seen: Version): void
+  /** Any replica answered these: they need not be the newest, but no older than what the client had seen, unless `seen` is null. */
+  followed(reads: readonly FollowedRead[], seen: Version | null): void
   /** A page of a scan. */
   scanned(page: ScannedPage): void
 }
@@ -31,6 +31,8 @@ export interface ScannedPage {
   readonly rows: readonly Row[]
   /** The rows have no values. */
   readonly keysOnly: boolean
+  /** Any replica answered it, and the client had seen this: it shows no less. */
+  readonly seen: Version | null
 }
 
 export interface FollowedRead {
@@ -69,9 +71,9 @@ export class History {
   }
 
   /** Any replica answered a read of these. They are no part of the history: another order holds for them. */
-  followed(reads: readonly FollowedRead[], seen: Version): void {
+  followed(reads: readonly FollowedRead[], seen: Version | null): void {
     this.#acknowledged++
-    for (const read of reads) this.#observer?.followed(read, seen)
+    this.#observer?.followed(reads, seen)
   }
 
   /** Part of a scan that goes on, or went on. */

@@ -41,10 +41,14 @@ export interface ScanAsked {
   readonly end: string
   readonly reverse: boolean
   readonly keysOnly: boolean
+  readonly weak: AnyReplica | undefined
   limit(): number
   /** Waits between two pages, as a reader does that works on what it reads. */
   pause(): Promise<void>
 }
+
+/** A read that any replica may answer. */
+export type AnyReplica = Exclude<WeakRead, { kind: 'leaderLease' }>
 
 /** One client's calls, each noted in the history with what came of it. */
 export class NotedCalls {
@@ -74,12 +78,12 @@ export class NotedCalls {
     }
   }
 
-  /** Asks any replica for no less than this client has seen. */
-  async follow(names: readonly string[], call: CallOptions): Promise<void> {
+  /** Asks any replica: for no less than this client has seen, or ('stale') for some picture. */
+  async getAnywhere(names: readonly string[], call: CallOptions, weak: AnyReplica): Promise<void> {
     const { core, history, client } = this.#options
-    const { seen } = core
+    const seen = weak.kind === 'follower' ? core.seen : null
     try {
-      const rows = await core.get(names.map(rawKey), { ...call, weak: { kind: 'follower' } })
+      const rows = await core.get(names.map(rawKey), { ...call, weak })
       const reads = names.map((key, at) => {
         const row = rows[at] ?? null
         return { client, key, result: textOf(row), version: row?.version ?? (0 as Version) }
@@ -90,19 +94,20 @@ export class NotedCalls {
     }
   }
 
-  async scan({ reverse, keysOnly, limit, pause, ...span }: ScanAsked, call: CallOptions): Promise<void> {
+  async scan({ reverse, keysOnly, weak, limit, pause, ...span }: ScanAsked, call: CallOptions): Promise<void> {
     const { core, history, client } = this.#options
+    const seen = weak?.kind === 'follower' ? core.seen : null
     let [start, end] = [rawKey(span.start), rawKey(span.end)]
     let at: Version | null = null
     const invoke = history.moment()
     try {
       for (;;) {
-        const page = await core.scanPage({ start, end, reverse, limit: limit(), keysOnly, at }, call)
+        const page = await core.scanPage({ start, end, reverse, limit: limit(), keysOnly, at }, { ...call, weak })
         const covered = reverse ? { start: page.resume ?? start, end } : { start, end: page.resume ?? end }
         const calls = this.#pageOf(covered, page.rows, keysOnly)
         const shown = at ?? page.at
-        if (shown !== null) history.scanned({ client, span: covered, at: shown, rows: page.rows, keysOnly })
-        history.ended(client, invoke, 'ok', calls, at === null ? true : 'goes on')
+        if (shown !== null) history.scanned({ client, span: covered, at: shown, rows: page.rows, keysOnly, seen })
+        if (weak === undefined) history.ended(client, invoke, 'ok', calls, at === null ? true : 'goes on')
         if (page.resume === null) return
         if (reverse) end = page.resume
         else start = page.resume
@@ -119,6 +124,11 @@ export class NotedCalls {
   #pageOf({ start, end }: { start: Key; end: Key }, rows: readonly Row[], keysOnly: boolean): Call[] {
     const names = namesOf(this.#options.keys).filter((name) => rawKey(name) >= start && rawKey(name) < end)
     const found = new Map(rows.map((row) => [splitStoredKey(row.key).bytes, row]))
+    for (const name of found.keys()) {
+      if (!names.includes(name)) {
+        this.#options.report(`client ${this.#options.client} was shown ${name}, which nobody wrote or asked for`)
+      }
+    }
     return names.map((name) => {
       const row = found.get(name)
       return row !== undefined && keysOnly ? this.#named(name, row) : readOf(name, row ?? null)
@@ -146,7 +156,7 @@ export class NotedCalls {
     try {
       const written = await core.write({ conditions, writes, wantValue: true }, call)
       const { version } = written
-      const done = calls(written, null).map((each) => ({ ...each, version }))
+      const done = calls(written, null).map((each) => (each.op === 'get' ? each : { ...each, version }))
       history.ended(client, invoke, 'ok', done)
       return written
     } catch (error) {
@@ -177,7 +187,9 @@ export class NotedCalls {
   /** Anything that is not an error of the catalogue is a bug: it is thrown on. */
   #failed(error: unknown): HoldfastError {
     if (!(error instanceof HoldfastError)) throw error
-    this.#options.tally.count(`ended ${error.code}`)
+    const { client, tally, report } = this.#options
+    tally.count(`ended ${error.code}`)
+    if (error.code === 'INTERNAL') report(`a call of client ${client} ended as ${error}`)
     return error
   }
 

@@ -4,7 +4,7 @@ import type { Row } from '../kv/requests.js'
 import type { Condition, Write } from '../kv/types.js'
 import type { ClientTally } from './client-tally.js'
 import type { Call, History } from './history.js'
-import { type Found, NotedCalls, textOf } from './noted-calls.js'
+import { type AnyReplica, type Found, NotedCalls, textOf, type Written } from './noted-calls.js'
 import type { SimProcess } from './process.js'
 import type { SeededRandom } from './random.js'
 import { halvesOf, type Keys, namesOf, rawKey } from './registers.js'
@@ -23,6 +23,13 @@ const SLEEP_STEP_MS = 100
 interface Known {
   readonly value: string | null
   readonly version: Version
+}
+
+/** A key of a batch. `guard`: it is only looked at. `expected`: what is there, or the batch is not written; null: that is left open. */
+interface BatchPart {
+  readonly name: string
+  readonly deed: 'put' | 'delete' | 'guard'
+  readonly expected: Known | null
 }
 
 export interface WorkloadClientOptions {
@@ -113,15 +120,15 @@ export class WorkloadClient {
   async #callOnce(name: string, call: CallOptions): Promise<void> {
     const pair = this.#random.pick(this.#options.keys.pairs)
     const dice = this.#random.below(100)
-    if (dice < 28) return this.#put(name, call)
-    if (dice < 43) return void (await this.#calls.get(this.#someNames(name), call))
-    if (dice < 48) return void (await this.#calls.get(this.#someNames(name), call, { weak: { kind: 'leaderLease' } }))
-    if (dice < 53) return this.#calls.follow(this.#someNames(name), call)
-    if (dice < 73) return this.#conditionalPut(name, call)
-    if (dice < 77) return this.#delete([name], call)
-    if (dice < 78) return this.#delete(halvesOf(pair), call)
-    if (dice < 84) return this.#scan(call)
-    if (dice < 86) return this.#putBoth([name, this.#someOther(name)], call)
+    if (dice < 27) return this.#put(name, call)
+    if (dice < 42) return void (await this.#calls.get(this.#someNames(name), call))
+    if (dice < 47) return void (await this.#calls.get(this.#someNames(name), call, { weak: { kind: 'leaderLease' } }))
+    if (dice < 52) return this.#calls.getAnywhere(this.#someNames(name), call, this.#someWeakness())
+    if (dice < 72) return this.#conditionalPut(name, call)
+    if (dice < 76) return this.#delete([name], call)
+    if (dice < 77) return this.#delete(halvesOf(pair), call)
+    if (dice < 83) return this.#scan(call)
+    if (dice < 87) return this.#mixedBatch([name, this.#neighbourOf(name)], call)
     if (dice < 93) return this.#putBoth(halvesOf(pair), call)
     // Both keys of a pair always lie in one range: one read of both never sees half a batch.
     return void (await this.#calls.get(halvesOf(pair), call, { isOneView: true }))
@@ -133,8 +140,15 @@ export class WorkloadClient {
     return [...names]
   }
 
-  #someOther(name: string): string {
-    return this.#random.pick(this.#options.keys.registers.filter((each) => each !== name))
+  /** Most often in the same range. */
+  #neighbourOf(name: string): string {
+    const { registers } = this.#options.keys
+    return registers[(registers.indexOf(name) + 1) % registers.length]!
+  }
+
+  #someWeakness(): AnyReplica {
+    if (this.#random.chance(0.7)) return { kind: 'follower' }
+    return { kind: 'stale', maxStaleMs: this.#random.pick([0, 100, 5_000]) }
   }
 
   #newValue(): string {
@@ -173,26 +187,55 @@ export class WorkloadClient {
     return { kind: 'value', key, codec: 'utf8', value: Buffer.from(value) }
   }
 
-  /** One batch, at times with conditions on what it is believed to replace. Two registers may lie in two ranges: then it is refused. */
-  async #putBoth(names: readonly [string, string], call: CallOptions): Promise<void> {
-    const value = this.#newValue()
-    const believed = names.flatMap((name) => {
-      const known = this.#known.get(name)
-      return known !== undefined && this.#random.chance(0.5) ? [this.#conditionOn(name, known)] : []
-    })
-    const writes = names.map((name) => putOf(name, value))
-    const written = await this.#calls.write(writes, believed, call, (_, found) =>
-      found === null ? names.map((key) => ({ op: 'put', key, value })) : [readOf(found)],
+  /** One batch, at times with conditions on what it is believed to replace. */
+  #putBoth(names: readonly string[], call: CallOptions): Promise<void> {
+    return this.#batch(
+      names.map((name) => this.#part(name, 'put', 0.5)),
+      call,
     )
-    for (const name of names) this.#knows(name, written === null ? undefined : { value, version: written.version })
+  }
+
+  /** Puts, deletes, and keys that are only looked at. Two registers may lie in two ranges: then it is refused. */
+  #mixedBatch(names: readonly [string, string], call: CallOptions): Promise<void> {
+    const parts = names.map((name) => this.#part(name, this.#random.pick(['put', 'put', 'delete', 'guard']), 0.7))
+    return this.#batch(
+      parts.every(({ deed }) => deed === 'guard') ? parts.map((part) => ({ ...part, deed: 'put' })) : parts,
+      call,
+    )
+  }
+
+  #part(name: string, deed: BatchPart['deed'], conditionChance: number): BatchPart {
+    const expected = this.#random.chance(conditionChance) ? (this.#known.get(name) ?? null) : null
+    return { name, expected, deed: deed === 'guard' && expected === null ? 'put' : deed }
+  }
+
+  async #batch(parts: readonly BatchPart[], call: CallOptions): Promise<void> {
+    const value = this.#newValue()
+    const conditions = parts.flatMap(({ name, expected }) =>
+      expected === null ? [] : [this.#conditionOn(name, expected)],
+    )
+    const writes = parts.flatMap(({ name, deed }): Write[] => {
+      if (deed === 'guard') return []
+      return [deed === 'put' ? putOf(name, value) : { kind: 'delete', key: rawKey(name) }]
+    })
+    const written = await this.#calls.write(writes, conditions, call, (result, found) =>
+      found === null ? callsOf(parts, value, result) : [readOf(found)],
+    )
+    for (const { name, deed } of parts) {
+      if (written === null) this.#knows(name, undefined)
+      else if (deed === 'put') this.#knows(name, { value, version: written.version })
+      else if (deed === 'delete') this.#knows(name, { value: null, version: 0 as Version })
+    }
   }
 
   async #scan(call: CallOptions): Promise<void> {
     const { registers } = this.#options.keys
     const [first, last] = [this.#random.pick(registers), this.#random.pick(registers)].sort() as [string, string]
     const pauseMsMax = this.#random.chance(0.1) ? LONG_PAUSE_MS_MAX : 0
+    const weak = this.#random.chance(0.2) ? this.#someWeakness() : undefined
     await this.#calls.scan(
       {
+        weak,
         start: first,
         end: `${last}/~`,
         reverse: this.#random.chance(0.3),
@@ -222,6 +265,20 @@ export class WorkloadClient {
 
 function putOf(name: string, value: string): Write {
   return { kind: 'put', key: rawKey(name), codec: 'utf8', value: Buffer.from(value) }
+}
+
+/** What a batch did to each key if it was written, or may have done. A condition that held is a read of what it expects. */
+function callsOf(parts: readonly BatchPart[], value: string, written: Written | null): Call[] {
+  const deleted = [...(written?.deleted ?? [])]
+  return parts.flatMap(({ name: key, deed, expected }): Call[] => {
+    const held: Call[] = written === null || expected === null ? [] : [{ op: 'get', key, result: expected.value }]
+    if (deed === 'guard') return held
+    if (deed === 'delete') {
+      return [...held, { op: 'delete', key, ...(written === null ? {} : { result: deleted.shift()! }) }]
+    }
+    if (expected === null) return [{ op: 'put', key, value }]
+    return [{ op: 'cas', key, expect: expected.value, value, result: written !== null }]
+  })
 }
 
 /** A condition that does not hold tells what is there. */

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import type { Descriptor, ReplicaRole } from '../../src/base/descriptor.js'
+import { VERSION_TICKS_PER_MS } from '../../src/base/version.js'
 import type { AppliedEntry, JournalRecord, StateRecord } from '../../src/kv/types.js'
 import type { PeerMessage } from '../../src/store/ports.js'
 import { CallChecker } from '../../src/testing/checkers/calls.js'
 import { DurabilityChecker } from '../../src/testing/checkers/durability.js'
+import { FloorChecker } from '../../src/testing/checkers/floors.js'
 import { QueueChecker } from '../../src/testing/checkers/queues.js'
 import { RecordsModel } from '../../src/testing/checkers/records.js'
 import { SessionChecker } from '../../src/testing/checkers/sessions.js'
@@ -320,8 +322,49 @@ describe('what clients were told', () => {
   ])('asks of a follower what the client has seen: $seen, read at $version', ({ seen, version, holds }) => {
     const { found, checker } = checked(record('a', 1, 'o'), record('a', 2, 'x'), record('a', 3, null))
     const result = version === 0 ? null : version === 1 ? 'o' : 'x'
-    checker.followed({ client: 1, key: 'a', result, version: version as never }, seen as never)
+    checker.followed([{ client: 1, key: 'a', result, version: version as never }], seen as never)
     expect(found.found).toHaveLength(holds ? 0 : 1)
+  })
+
+  it.each([
+    ['a write', (version: number) => [put('a', 'x', version)]],
+    ['a read', (version: number) => [get('a', 'x', version)]],
+  ])('reports a client that asks any replica for less than %s told it of', (_, calls) => {
+    const { found, checker } = checked(record('a', 2, 'x'))
+    checker.ended(calls(2), false)
+    const follow = (seen: number | null) =>
+      checker.followed([{ client: 1, key: 'a', result: 'x', version: 2 as never }], seen as never)
+    follow(2)
+    follow(null)
+    expect(found.found).toEqual([])
+    follow(1)
+    expect(found.found).toEqual(['client 1 was told of version 2 and asks for version 1 only'])
+  })
+
+  it('what one read of any replica tells is asked for by the next, not by its other keys', () => {
+    const { found, checker } = checked(record('a', 2, 'x'), record('b', 1, 'y'))
+    const reads = [
+      { client: 1, key: 'a', result: 'x', version: 2 as never },
+      { client: 1, key: 'b', result: 'y', version: 1 as never },
+    ]
+    checker.followed(reads, 1 as never)
+    expect(found.found).toEqual([])
+    checker.followed(reads, 1 as never)
+    expect(found.found).toContain('client 1 was told of version 2 and asks for version 1 only')
+  })
+
+  it('of a batch with deletes beside its puts, only the puts are looked for at its version', () => {
+    const { found, checker } = checked(record('a', 2, 'x'), record('c', 1, 'o'))
+    checker.ended([put('a', 'x', 2), call({ op: 'delete', key: 'b', result: false, version: 2 })], false)
+    checker.ended([get('a', 'x', 2), get('b', null, 0)], true)
+    expect(found.found.filter((text) => text.includes('half'))).toEqual([])
+  })
+
+  it('at the end: reports what is written to a key that no call named', () => {
+    const { found, checker } = checked(record('a', 1, 'x'), record('a!', 1, 'x'))
+    checker.ended([put('a', 'x', 1)], false)
+    checker.finish(['a'])
+    expect(found.found).toEqual(['"a!" is written, and nobody asked for it'])
   })
 
   it('reports half a batch that is missing altogether, unless it was deleted since', () => {
@@ -407,5 +450,27 @@ describe('what a replica has stored', () => {
     expect(check([record('a', 2, '?'), record('b', 3, 'z')])).toHaveLength(1)
     expect(check([record('a', 2, 'y'), record('b', 3, 'z'), record('c', 4, 'z')])[0]).toContain('nothing that is left')
     expect(check([record('a', 2, 'y')])).toEqual(['range 2 on node 1 lacks "b" at version 3'])
+  })
+})
+
+describe('what a range lets go of', () => {
+  const MS = VERSION_TICKS_PER_MS
+  const lets = (history: number, sessions: number, sessionsMs: number | null = 50) => {
+    const found = violations()
+    const checker = new FloorChecker(found, { historyMs: 20, sessionsMs })
+    const at = { range: 2, index: 7, clock: 100 * MS } as never
+    checker.applied(at, { history: (history * MS) as never, sessions: (sessions * MS) as never })
+    return found.found.map((text) => text.replace(/ below.*/, ''))
+  }
+
+  it('is as old as it was told to keep', () => {
+    expect(lets(80, 50)).toEqual([])
+    expect(lets(0, 0)).toEqual([])
+    expect(lets(81, 51)).toEqual(['range 2 lets go of history', 'range 2 lets go of outcomes'])
+  })
+
+  it('may be an outcome of any age where there may be too many', () => {
+    expect(lets(80, 100, null)).toEqual([])
+    expect(lets(80, 101, null)).toEqual(['range 2 lets go of outcomes'])
   })
 })

@@ -113,10 +113,10 @@ describe('a page of a scan', () => {
     record('b', 5, null),
   ]
 
-  function scanned(at: number, rows: readonly StateRecord[]): readonly string[] {
+  function scanned(at: number, rows: readonly StateRecord[], seen: number | null = null): readonly string[] {
     const found = violations()
     const checker = new CallChecker(found, modelOf([2, ...written]), (name) => name as never)
-    checker.scanned({ client: 1, span: { start: 'a', end: 'c' }, at, rows } as never)
+    checker.scanned({ client: 1, span: { start: 'a', end: 'c' }, at, rows, seen } as never)
     return found.found
   }
 
@@ -124,6 +124,13 @@ describe('a page of a scan', () => {
     expect(scanned(2, [written[0]!, written[1]!])).toEqual([])
     expect(scanned(4, [written[2]!, written[1]!])).toEqual([])
     expect(scanned(5, [written[2]!])).toEqual([])
+  })
+
+  it('of any replica shows no less than the client had seen', () => {
+    expect(scanned(5, [written[2]!], 5)).toEqual([])
+    expect(scanned(4, [written[2]!, written[1]!], 5)).toEqual([
+      'client 1 had seen version 5 and was shown a page at version 4',
+    ])
   })
 
   it('is reported where it shows what came later, or lacks what was there', () => {

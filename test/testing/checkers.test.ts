@@ -200,6 +200,7 @@ describe('leader completeness', () => {
   it('reports a leader without an entry that was applied in an earlier term', () => {
     const terms = new Map([[1, 1]])
     const checkers = new ClusterCheckers({
+      kept: { historyMs: 0, sessionsMs: 0 },
       onFirst: () => {},
       termAt: (_node, _range, index) => (terms.get(index) ?? 0) as never,
     })

@@ -16,6 +16,8 @@ export class CallChecker implements HistoryObserver {
   readonly #writes = new Map<string, EndedCall['status']>()
   /** Per client: what it saw in its last view, which the next call may go on with. */
   readonly #views = new Map<number | string, readonly EndedCall[]>()
+  /** Per client: the newest version that it was told of. */
+  readonly #told = new Map<number | string, Version>()
   /** Per key: deletes whose outcome is unknown, and versions of those that are known. */
   readonly #deletes = new Map<string, { unknown: number; readonly known: Set<Version> }>()
 
@@ -29,7 +31,10 @@ export class CallChecker implements HistoryObserver {
   ended(calls: readonly EndedCall[], isOneView: View): void {
     for (const call of calls) {
       const { version } = call
-      if (version !== undefined && call.status === 'ok' && version > 0) this.#versions.saw({ ...call, version })
+      if (version !== undefined && call.status === 'ok' && version > 0) {
+        this.#versions.saw({ ...call, version })
+        this.#tell(call.client, version)
+      }
       if (call.op === 'get') this.#read(call)
       else this.#write(call, calls)
     }
@@ -40,8 +45,17 @@ export class CallChecker implements HistoryObserver {
     this.#view(view)
   }
 
-  followed(call: FollowedRead, seen: Version): void {
-    this.#named(call)
+  followed(reads: readonly FollowedRead[], seen: Version | null): void {
+    for (const read of reads) this.#named(read)
+    if (seen === null) return
+    for (const { client } of reads) this.#remembers(client, seen)
+    for (const read of reads) {
+      this.#isNoOlder(read, seen)
+      this.#tell(read.client, read.version)
+    }
+  }
+
+  #isNoOlder(call: FollowedRead, seen: Version): void {
     let least = 0 as Version
     for (const { version } of this.#records.recordsOf(this.#keyOf(call.key))) {
       if (version <= seen && version > least) least = version
@@ -54,7 +68,14 @@ export class CallChecker implements HistoryObserver {
   }
 
   /** A page at a version shows what was written up to it, and no more and no less. */
-  scanned({ client, span, at, rows, keysOnly }: ScannedPage): void {
+  scanned({ client, span, at, rows, keysOnly, seen }: ScannedPage): void {
+    if (seen !== null) {
+      this.#remembers(client, seen)
+      this.#violations.require(
+        at >= seen,
+        () => `client ${client} had seen version ${seen} and was shown a page at version ${at}`,
+      )
+    }
     const expected = this.#records.visible(span, at)
     for (const { key, version, value } of rows) {
       const record = expected.get(key)
@@ -70,6 +91,19 @@ export class CallChecker implements HistoryObserver {
       missing === undefined,
       () =>
         `client ${client} scanned at version ${at} and was not shown ${JSON.stringify(missing!.key)} of version ${missing!.version}`,
+    )
+  }
+
+  #tell(client: number | string, version: Version): void {
+    if (version > (this.#told.get(client) ?? 0)) this.#told.set(client, version)
+  }
+
+  /** A client asks other replicas for all that it was told of. */
+  #remembers(client: number | string, seen: Version): void {
+    const told = this.#told.get(client) ?? 0
+    this.#violations.require(
+      seen >= told,
+      () => `client ${client} was told of version ${told} and asks for version ${seen} only`,
     )
   }
 
@@ -100,11 +134,8 @@ export class CallChecker implements HistoryObserver {
       else if (isWritten && version !== undefined) deletes.known.add(version)
     } else {
       this.#writes.set(nameOf(key, call.value), isWritten || status === 'info' ? status : 'fail')
-      if (calls.length > 1)
-        this.#batches.set(
-          call.value,
-          calls.map((each) => each.key),
-        )
+      const puts = calls.filter(({ op }) => op === 'put' || op === 'cas').map((each) => each.key)
+      if (puts.length > 1) this.#batches.set(call.value, puts)
     }
     if (!isWritten || version === undefined) return
     const expected = call.op === 'delete' ? null : call.value
@@ -142,6 +173,10 @@ export class CallChecker implements HistoryObserver {
    * no half batches, nothing that nobody wrote.
    */
   finish(names: readonly string[]): void {
+    const asked = new Set(names.map((name) => this.#keyOf(name)))
+    for (const key of this.#records.keysWith(this.#keyOf(''))) {
+      this.#violations.require(asked.has(key), () => `${JSON.stringify(key)} is written, and nobody asked for it`)
+    }
     for (const name of names) {
       const seen = new Set<string>()
       let tombstones = 0

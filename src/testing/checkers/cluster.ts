@@ -6,6 +6,7 @@ import type { PeerMessage } from '../../store/ports.js'
 import type { Replica } from '../../store/replica.js'
 import { AppliedChecker, type AppliedState } from './applied.js'
 import { DurabilityChecker } from './durability.js'
+import { FloorChecker, type KeptFor } from './floors.js'
 import { LeaderChecker } from './leaders.js'
 import { LogChecker } from './logs.js'
 import { QueueChecker } from './queues.js'
@@ -18,6 +19,7 @@ import { TermChecker } from './terms.js'
 import { Violations } from './violations.js'
 
 interface Parts {
+  readonly kept: KeptFor
   /** Called at the first violation. */
   onFirst(): void
   /** Term of an entry in a node's log, also where it is not on disk yet; null: not there, or no longer. */
@@ -37,6 +39,7 @@ export class ClusterCheckers {
   readonly #sessions: SessionChecker
   readonly #tables: SessionTableChecker
   readonly #order: StateOrderChecker
+  readonly #floors: FloorChecker
   readonly #parts: Parts
 
   constructor(parts: Parts) {
@@ -56,6 +59,7 @@ export class ClusterCheckers {
     this.#sessions = new SessionChecker(this.violations)
     this.#tables = new SessionTableChecker(this.violations)
     this.#order = new StateOrderChecker(this.violations, this.logs)
+    this.#floors = new FloorChecker(this.violations, parts.kept)
   }
 
   opened(node: NodeId, log: NodeLog): void {
@@ -87,7 +91,11 @@ export class ClusterCheckers {
       generation: bookkeeping.descriptor.generation,
       incarnation: replica.incarnation,
     }
-    if (this.applied.applied(node, state)) this.#appliedFirst(state, bookkeeping.descriptor, applied)
+    if (this.applied.applied(node, state)) {
+      this.#appliedFirst(state, bookkeeping.descriptor, applied)
+      const { collectionFloor: history, sessionFloor: sessions } = bookkeeping
+      this.#floors.applied(state, { history, sessions })
+    }
     this.#tables.maybeLook(node, replica)
     return state
   }

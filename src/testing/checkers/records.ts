@@ -53,6 +53,11 @@ export class RecordsModel {
     return [...(this.#keys.get(key)?.values() ?? [])].sort((a, b) => a.version - b.version)
   }
 
+  /** All that was ever written and begins with `prefix`. */
+  keysWith(prefix: Key): Key[] {
+    return [...this.#keys.keys()].filter((key) => key.startsWith(prefix))
+  }
+
   /** What a read at `at` finds of the span, by key. */
   visible(span: { start: Key; end: Key | null }, at: Version): Map<Key, StateRecord> {
     const found = new Map<Key, StateRecord>()
