@@ -6,7 +6,8 @@ import type { Tuning } from './tuning.js'
 export type Target = number | 'leader'
 
 /**
- * 'wiped': an empty disk. 'state lost': no state database. 'entry rotten': a flipped bit in the payload of an entry in the log.
+ * 'wiped': an empty disk. 'state lost': no state database. 'entry rotten': a flipped bit in the payload of an entry in the log, or a
+ * block of it that cannot be read.
  * 'log rotten': one anywhere in the log. 'record rotten': one in a record of the state database. 'record hidden': one in an index of
  * it, so that a record is not found, which the next opening notices. 'snapshot rotten': one in what a running node has taken in of a
  * snapshot. 'rolled back': the disk as it was before its last start, or at

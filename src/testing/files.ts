@@ -3,6 +3,8 @@ import { type Random, randomBelow } from '../base/ports.js'
 import type { Files, LogFile } from '../storage/types.js'
 
 const SECTOR_BYTES = 512
+/** What a disk with sectors of 4 KiB loses at once. */
+const BLOCK_BYTES = 4096
 const zeros = new Uint8Array(SECTOR_BYTES)
 /** A fresh one each: what waits for one that is shared would be kept by it for ever. */
 const never = (): Promise<never> => new Promise(() => {})
@@ -33,6 +35,8 @@ interface Inode {
   unsynced: Extent[]
   /** By sector; the system holds these for clean: a later sync does not write them. */
   readonly lost: Map<number, Uint8Array>
+  /** Blocks that cannot be read until they are written whole, by number. */
+  readonly unreadable: Set<number>
 }
 
 /**
@@ -150,13 +154,26 @@ export class MemoryFiles implements Files {
     return inode.bytes
   }
 
+  /** The block of a file around `at` cannot be read any more. */
+  makeUnreadable(path: string, at: number): void {
+    const inode = this.#inodes.get(path)
+    assert(inode !== undefined, 'no such file', path)
+    inode.unreadable.add(Math.floor(at / BLOCK_BYTES))
+  }
+
   /** For tests: puts a file there as if it had been synced long ago. */
   put(path: string, bytes: Uint8Array): void {
     this.#add(path, new Uint8Array(bytes), bytes.length)
   }
 
   #add(path: string, bytes: Uint8Array, writtenBytes: number): void {
-    const inode: Inode = { bytes, zerosFrom: sectorsIn(writtenBytes), unsynced: [], lost: new Map() }
+    const inode: Inode = {
+      bytes,
+      zerosFrom: sectorsIn(writtenBytes),
+      unsynced: [],
+      lost: new Map(),
+      unreadable: new Set(),
+    }
     this.#inodes.set(path, inode)
     this.#durable.set(path, inode)
   }
@@ -296,6 +313,10 @@ class MemoryLogFile implements LogFile {
 
   readSync({ at, length }: { at: number; length: number }): Uint8Array {
     assert(this.#handle.isAlive(), 'a read through a handle of before the crash')
+    for (const block of this.#inode.unreadable) {
+      const isRead = block * BLOCK_BYTES < at + length && (block + 1) * BLOCK_BYTES > at
+      if (isRead) throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' })
+    }
     return this.#inode.bytes.slice(at, at + length)
   }
 
@@ -315,6 +336,10 @@ class MemoryLogFile implements LogFile {
     inode.unsynced.push({ first, end, before })
     inode.zerosFrom = Math.max(inode.zerosFrom, end)
     inode.bytes.set(bytes, at)
+    for (const block of inode.unreadable) {
+      const isWhole = at <= block * BLOCK_BYTES && (block + 1) * BLOCK_BYTES <= at + bytes.length
+      if (isWhole) inode.unreadable.delete(block)
+    }
   }
 
   #grow(size: number): void {

@@ -21,26 +21,31 @@ export function holdsEntries(files: MemoryFiles): boolean {
   return payloadsOf(files).length > 0
 }
 
-/** Flips a bit in the payload of some entry in the log of a node that is down. False: it holds none. */
+/** Of the damage done here, the part that is a block that cannot be read. */
+const UNREADABLE = 1 / 4
+
+/** Damages the payload of some entry in the log of a node that is down. False: it holds none. */
 export function rotEntry(files: MemoryFiles, random: SeededRandom): boolean {
   const payloads = payloadsOf(files)
   if (payloads.length === 0) return false
   const { image, from, length } = random.pick(payloads)
-  flip(image.bytes, from + random.below(length), random)
+  damage(files, { image, at: from + random.below(length) }, random)
   return true
 }
 
-/** Flips a bit anywhere in what was written of the log of a node that is down. False: nothing was. */
+/** Damages anything that was written of the log of a node that is down. False: nothing was. */
 export function rotLog(files: MemoryFiles, random: SeededRandom): boolean {
   const batches = batchesOf(files)
   if (batches.length === 0) return false
   const { image, at, batch } = random.pick(batches)
-  flip(image.bytes, at + random.below(batch.header.length), random)
+  damage(files, { image, at: at + random.below(batch.header.length) }, random)
   return true
 }
 
-function flip(bytes: Uint8Array, at: number, random: SeededRandom): void {
-  bytes[at]! ^= 1 << random.below(8)
+/** One bit flips, or the block around it cannot be read any more. */
+function damage(files: MemoryFiles, { image, at }: { image: SegmentImage; at: number }, random: SeededRandom): void {
+  if (random.chance(UNREADABLE)) files.makeUnreadable(image.path, at)
+  else image.bytes[at]! ^= 1 << random.below(8)
 }
 
 function payloadsOf(files: MemoryFiles): Payload[] {

@@ -17,6 +17,7 @@ import {
   write,
 } from './log-images.js'
 import {
+  append,
   checkpointItem,
   contentsOf,
   emptyContents,
@@ -24,8 +25,10 @@ import {
   entry,
   hardState,
   hardStateItem,
+  memoryFiles,
   nodeItem,
   openLog,
+  rangeId,
   readAll,
   tombstoneItem,
 } from './log-support.js'
@@ -168,3 +171,21 @@ async function comparedWithGarbage({ image, whole, before }: Log, blocks: readon
   expect(contentsOf(await openLog(disk.files, SEGMENT_BYTES)), named).toEqual(contents)
   return found
 }
+
+describe('a block of a simulated disk that cannot be read', () => {
+  it('is damage when the log is opened, and is whole again once the log has written it', async () => {
+    const files = memoryFiles()
+    const log = await openLog(files)
+    await append(log, [entriesItem(2, [entry(1, 1), entry(2, 1)])])
+    await append(log, [entriesItem(2, [entry(3, 1)])])
+    await log.close()
+    const path = files.paths().find((each) => each.startsWith('log/'))!
+    files.makeUnreadable(path, 5_000)
+    const read = async () => (await files.openLogFile(path)).readSync({ at: 4_096, length: 1 })
+    await expect(read()).rejects.toMatchObject({ code: 'EIO' })
+    const again = await openLog(files)
+    expect(again.recovered.get(rangeId(2))?.lastIndex).toBe(3)
+    await again.close()
+    expect(await read()).toHaveLength(1)
+  })
+})
