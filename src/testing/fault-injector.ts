@@ -15,7 +15,10 @@ import { WaitingFaults } from './waiting-faults.js'
 const WAIT_MS = 3_000
 const SPLIT_DEADLINE_MS = 5_000
 
-/** Carries a plan out on a cluster, and counts which faults took effect: one on a node that is down already did not. */
+/**
+ * Carries a plan out on a cluster, and counts which faults took effect: one on a node that is down already did not. What cuts such a node
+ * off is done nevertheless, unless it may wait: the node may start meanwhile.
+ */
 export class FaultInjector {
   readonly #cluster: SimCluster
   readonly #plan: FaultPlan
@@ -91,7 +94,7 @@ export class FaultInjector {
     this.#waiting.add(fault, Math.min(scheduler.nowMs + waitMs, this.#healedAtMs - fault.forMs))
   }
 
-  /** Returns whether it took effect; of a split, whether it was asked for, of a crash to come, whether it will. */
+  /** Returns whether it is done with; of a split, whether it was asked for, of a crash to come, whether it will come. */
   #strike(fault: Fault): boolean {
     const { scheduler, phases } = this.#cluster
     const before = phases.now()
@@ -100,9 +103,11 @@ export class FaultInjector {
       return true
     }
     if (fault.kind === 'crash after') return this.#crashAfter(fault)
+    const isFelt = this.#network.isFelt(fault)
+    if (!isFelt && waitMsOf(fault) > 0) return false
     const undo = this.#do(fault)
     if (undo === null) return false
-    this.#took(fault, before)
+    if (isFelt) this.#took(fault, before)
     scheduler.schedule(fault.forMs, undo)
     return true
   }

@@ -89,3 +89,36 @@ describe('a ring of three', () => {
     expect(faults).toBe(0)
   })
 })
+
+describe('what stands in the way of a node that is down', () => {
+  const crash: Fault = { atMs: STRIKE_MS, forMs: 3_000, kind: 'crash', targets: [2] }
+  const shapes = ['isolate', 'peers', 'clients', 'deaf', 'mute', 'pair', 'halves'] as const
+  const unnoticed: readonly Deed[] = [
+    ...shapes.map((shape): Deed => ({ kind: 'partition', shape, targets: [2] })),
+    { kind: 'partition', shape: 'isolate', targets: [2], flapMs: 50 },
+    { kind: 'partition', shape: 'pair', targets: [1] },
+    { kind: 'partition', shape: 'bridge', targets: [1] },
+    { kind: 'clog', target: 2, way: 'in' },
+    { kind: 'link', target: 2, way: 'in', quality: slow },
+    { kind: 'link', target: 1, way: 'out', quality: slow },
+    { kind: 'slow reader', target: 2, everyMs: 20 },
+  ]
+
+  it('does not count', async () => {
+    const faults = unnoticed.map((deed, at): Fault => ({ atMs: 1_500 + 150 * at, forMs: 100, ...deed }))
+    const { violations, faultsByKind } = await simulateSeed({ seed: 1, plan: planOf([crash, ...faults], 3) })
+    expect(violations).toEqual([])
+    expect(faultsByKind).toEqual({ crash: 1 })
+  })
+
+  it('waits until the node runs, if it may wait', async () => {
+    const waits: Fault = { atMs: 1_500, waitMs: 4_000, forMs: 100, kind: 'partition', shape: 'isolate', targets: [2] }
+    const plan = planOf([crash, waits], 3)
+    const { violations, lastEvents } = await simulateSeed({ seed: 1, plan, keepEvents: 1_000_000 })
+    expect(violations).toEqual([])
+    const placeOf = (what: RegExp) => lastEvents.findLastIndex((event) => what.test(event))
+    const started = placeOf(/node 2 +start/)
+    expect(started).toBeGreaterThan(placeOf(/node 2 +crash/))
+    expect(placeOf(/partition isolate took effect/)).toBeGreaterThan(started)
+  })
+})

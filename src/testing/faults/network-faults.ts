@@ -35,6 +35,27 @@ export class NetworkFaults {
     }
   }
 
+  /** False: it stands between nodes of which one is down, and changes nothing before that one starts. */
+  isFelt(fault: Fault): boolean {
+    switch (fault.kind) {
+      case 'partition':
+        return this.#waysOf(fault).some((way) => this.#run(way))
+      case 'link':
+        return this.#run(this.#wayOfLink(fault))
+      case 'clog':
+        return this.#waysOfClog(fault).some((way) => this.#run(way))
+      case 'slow reader':
+        return this.#run(this.#readers(fault))
+      default:
+        return true
+    }
+  }
+
+  /** Clients always do. */
+  #run(places: readonly Place[]): boolean {
+    return this.#tools.cluster.nodes.every(({ place, isUp }) => isUp || !places.includes(place))
+  }
+
   heal(): void {
     const { cluster, plan } = this.#tools
     cluster.network.healAll()
@@ -134,23 +155,33 @@ export class NetworkFaults {
     }
   }
 
-  #setLink({ target, way, quality }: Deed & { kind: 'link' }): Undo {
-    const { network, nodes } = this.#tools.cluster
-    const id = this.#one(target)
-    const [own, next] = [this.#tools.cluster.node(id).place, nodes[id % nodes.length]!.place]
-    return way === 'out' ? network.setLink(own, next, quality) : network.setLink(next, own, quality)
+  #setLink(fault: Deed & { kind: 'link' }): Undo {
+    const [from, to] = this.#wayOfLink(fault)
+    return this.#tools.cluster.network.setLink(from, to, fault.quality)
   }
 
-  #clog({ target, way }: Deed & { kind: 'clog' }): Undo {
-    const { network, clientPlaces } = this.#tools.cluster
+  #wayOfLink({ target, way }: Deed & { kind: 'link' }): Way {
+    const { cluster } = this.#tools
     const id = this.#one(target)
-    const own = this.#tools.cluster.node(id).place
-    const others = [...this.#others([id]), ...clientPlaces]
-    const ways = others.map((place): Way => (way === 'out' ? [own, place] : [place, own]))
+    const [own, next] = [cluster.node(id).place, cluster.nodes[id % cluster.nodes.length]!.place]
+    return way === 'out' ? [own, next] : [next, own]
+  }
+
+  #clog(fault: Deed & { kind: 'clog' }): Undo {
+    const { network } = this.#tools.cluster
+    const ways = this.#waysOfClog(fault)
     for (const [from, to] of ways) network.clog(from, to)
     return () => {
       for (const [from, to] of ways) network.unclog(from, to)
     }
+  }
+
+  #waysOfClog({ target, way }: Deed & { kind: 'clog' }): readonly Way[] {
+    const { cluster } = this.#tools
+    const id = this.#one(target)
+    const own = cluster.node(id).place
+    const others = [...this.#others([id]), ...cluster.clientPlaces]
+    return others.map((place) => (way === 'out' ? [own, place] : [place, own]))
   }
 
   #connections({ target, how }: Deed & { kind: 'connections' }): Undo {
@@ -162,13 +193,17 @@ export class NetworkFaults {
     return () => {}
   }
 
-  #slowDown({ target, everyMs }: Deed & { kind: 'slow reader' }): Undo {
-    const { network, clientPlaces } = this.#tools.cluster
-    const places = target === 'clients' ? clientPlaces : [this.#tools.cluster.node(this.#one(target)).place]
-    const undos = places.map((place) => network.slowDown(place, everyMs))
+  #slowDown(fault: Deed & { kind: 'slow reader' }): Undo {
+    const { network } = this.#tools.cluster
+    const undos = this.#readers(fault).map((place) => network.slowDown(place, fault.everyMs))
     return () => {
       for (const undo of undos) undo()
     }
+  }
+
+  #readers({ target }: Deed & { kind: 'slow reader' }): readonly Place[] {
+    const { cluster } = this.#tools
+    return target === 'clients' ? cluster.clientPlaces : [cluster.node(this.#one(target)).place]
   }
 
   #one(target: Target): number {
