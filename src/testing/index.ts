@@ -50,7 +50,7 @@ export {
   type SimulatedCluster,
   type SimulateOptions,
   simulate,
-  type VirtualClock,
 } from './simulate.js'
 export { describeFailure, type SimulationOptions, type SimulationResult, simulateSeed } from './simulation.js'
 export { RealTimeError } from './timer-guard.js'
+export type { VirtualClock } from './virtual-clock.js'

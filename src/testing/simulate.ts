@@ -1,5 +1,4 @@
 import { assert } from '../base/assert.js'
-import type { Clock } from '../base/ports.js'
 import { HoldfastClient } from '../client/holdfast.js'
 import type { Holdfast } from '../client/types.js'
 import { SimCluster } from './cluster.js'
@@ -8,8 +7,9 @@ import { FaultInjector } from './fault-injector.js'
 import type { Deed, FaultPlan, Target } from './fault-plan.js'
 import { calmLink } from './network.js'
 import { SeededRandom } from './random.js'
-import { withoutRealTimers } from './timer-guard.js'
+import { inVirtualTime, isInVirtualTime, withoutRealTimers } from './timer-guard.js'
 import { usualTuning } from './tuning.js'
+import { type VirtualClock, virtualClockOf } from './virtual-clock.js'
 
 export interface SimulateOptions {
   /** Everything that is drawn comes from it: the same seed and the same calls are the same run. */
@@ -27,15 +27,6 @@ export interface SimulateOptions {
   readonly keepEvents?: number
 }
 
-/** Virtual time. It passes only inside `run`, and then as fast as the machine can. */
-export interface VirtualClock {
-  /** Milliseconds since the Unix epoch, as the client's process sees it. */
-  now(): number
-  sleep(ms: number): Promise<void>
-  /** Calls `action` after `ms`. Returns how to cancel it. */
-  setTimer(ms: number, action: () => void): () => void
-}
-
 /** What a fault may be that is called for: as in a plan, without its time. */
 export type Injected = Exclude<Deed, { readonly kind: 'split' | 'crash after' }>
 
@@ -50,7 +41,7 @@ export interface SimulatedCluster {
   /**
    * Lets virtual time pass until `body` settles, and returns what it gave. What `body` waits for must be the cluster's: a real timer started
    * there throws a RealTimeError, and a body that waits for anything else of the real world ends with an error after `limitMs` of virtual
-   * time (default 60,000). Throws also if the cluster broke a promise.
+   * time (default 60,000). Throws also if the cluster broke a promise, or an action given to `clock.setTimer` threw.
    */
   run<T>(body: () => Promise<T>, options?: { readonly limitMs?: number }): Promise<T>
   /** The process and its power go: what was not synced is lost. 'leader': of the node that leads most. Returns the node's id; null: it was down. */
@@ -59,7 +50,10 @@ export interface SimulatedCluster {
   /** The process stands still until `resume`. Returns the node's id; null: it was down, or stood still already. */
   pause(target: Target): number | null
   resume(node: number): void
-  /** Cuts a node off: from all ('isolate', the default), from the other nodes, in one direction, ... Returns how to mend it. */
+  /**
+   * Cuts a node off: from all ('isolate', the default), from the other nodes, in one direction, ... One that is down will be when it starts.
+   * Returns how to mend it.
+   */
   partition(target: Target, shape?: (Injected & { readonly kind: 'partition' })['shape']): () => void
   /** Any other fault. Returns how to end it; null: it could not take effect now. */
   inject(fault: Injected): (() => void) | null
@@ -108,7 +102,9 @@ class Simulated implements SimulatedCluster {
   readonly #cluster: SimCluster
   readonly #injector: FaultInjector
   #started = false
-  #running = false
+  #underWay: 'run' | 'verify' | null = null
+  /** What actions of the clock have thrown since that was last told. */
+  readonly #thrown: unknown[] = []
 
   constructor(options: SimulateOptions) {
     const plan = planOf(options)
@@ -120,7 +116,7 @@ class Simulated implements SimulatedCluster {
     this.#cluster = new SimCluster({ seed, nodes, keepEvents, ...parts })
     const { core, process } = this.#cluster.clientCore()
     this.db = new HoldfastClient(core, 'msgpack')
-    this.clock = clockOf(process.clock)
+    this.clock = virtualClockOf(process.clock, (error) => this.#thrown.push(error))
     this.nodes = this.#cluster.nodes.map(({ id }) => id)
     this.#injector = new FaultInjector(this.#cluster, plan, new SeededRandom(seed).fork('harm'))
   }
@@ -137,15 +133,13 @@ class Simulated implements SimulatedCluster {
     return this.#cluster.client()
   }
 
-  async run<T>(body: () => Promise<T>, { limitMs = 60_000 }: { readonly limitMs?: number } = {}): Promise<T> {
-    assert(!this.#running, 'run is under way: do both things in one body, with Promise.all')
-    this.#running = true
-    try {
-      await this.#maybeStart()
-      return await withoutRealTimers(body, (result) => this.#drive(result, limitMs))
-    } finally {
-      this.#running = false
-    }
+  run<T>(body: () => Promise<T>, { limitMs = 60_000 }: { readonly limitMs?: number } = {}): Promise<T> {
+    return this.#letTimePass('run', async () => {
+      const result = inVirtualTime(body)
+      result.catch(() => {})
+      await this.#drive(result, limitMs)
+      return await result
+    })
   }
 
   crash(target: Target): number | null {
@@ -190,16 +184,38 @@ class Simulated implements SimulatedCluster {
     this.#injector.heal()
   }
 
-  async verify(limitMs = 30_000): Promise<void> {
-    await this.#maybeStart()
-    this.heal()
-    const cluster = this.#cluster
-    const whole = await cluster.runWhile(() => (cluster.unrest ?? cluster.lack) !== null, limitMs)
-    this.#throwViolations()
-    if (!whole) throw new Error(`${limitMs} ms after all was healed ${cluster.unrest ?? cluster.lack}`)
-    cluster.checkQuiet()
-    await cluster.checkStored()
-    this.#throwViolations()
+  verify(limitMs = 30_000): Promise<void> {
+    return this.#letTimePass('verify', async () => {
+      this.heal()
+      const cluster = this.#cluster
+      const whole = await this.#runWhile(() => (cluster.unrest ?? cluster.lack) !== null, cluster.nowMs + limitMs)
+      if (!whole) throw new Error(`${limitMs} ms after all was healed ${cluster.unrest ?? cluster.lack}`)
+      cluster.checkQuiet()
+      await cluster.checkStored()
+      this.#throwFound()
+    })
+  }
+
+  async #letTimePass<T>(what: 'run' | 'verify', drive: () => Promise<T>): Promise<T> {
+    const other = this.#underWay
+    assert(
+      other !== 'run',
+      `run is under way: ${what === 'run' ? 'do both things in one body, with Promise.all' : 'call verify when it has ended'}`,
+    )
+    assert(other !== 'verify', `verify is under way: call ${what} when it has ended`)
+    assert(
+      !isInVirtualTime(),
+      `${what} is called inside the run of another cluster: call it beside that or after it, each keeps its own time`,
+    )
+    this.#underWay = what
+    try {
+      return await withoutRealTimers(async () => {
+        await this.#maybeStart()
+        return await drive()
+      })
+    } finally {
+      this.#underWay = null
+    }
   }
 
   async #maybeStart(): Promise<void> {
@@ -219,9 +235,9 @@ class Simulated implements SimulatedCluster {
     const untilMs = cluster.nowMs + limitMs
     for (let atMs = cluster.nowMs; !isSettled && atMs < untilMs; ) {
       atMs = Math.min(atMs + CHECK_EVERY_MS, untilMs)
-      await cluster.scheduler.runWhile(() => !isSettled, atMs)
+      await this.#runWhile(() => !isSettled, atMs)
       cluster.checkNow()
-      this.#throwViolations()
+      this.#throwFound()
     }
     if (isSettled) return
     throw new Error(
@@ -230,13 +246,24 @@ class Simulated implements SimulatedCluster {
     )
   }
 
+  /** Returns whether it ended because the condition no longer holds. */
+  async #runWhile(condition: () => boolean, untilMs: number): Promise<boolean> {
+    const { scheduler } = this.#cluster
+    const ended = await scheduler.runWhile(() => this.#thrown.length === 0 && condition(), untilMs)
+    this.#throwFound()
+    return ended
+  }
+
   #resolve(target: Target): number {
     return target === 'leader' ? (this.#cluster.busiestNode() ?? 1) : target
   }
 
-  #throwViolations(): void {
+  #throwFound(): void {
     const { violations } = this.#cluster
     if (violations.length > 0) throw new Error(`the cluster broke a promise: ${violations.join('; ')}`)
+    const thrown = this.#thrown.splice(0)
+    if (thrown.length === 0) return
+    throw new Error(`an action given to cluster.clock.setTimer threw ${thrown[0]}`, { cause: thrown[0] })
   }
 }
 
@@ -260,12 +287,4 @@ function planOf({ seed, nodes, faults = 'none', faultyMs = 30_000 }: SimulateOpt
   if (faults === 'drawn') return { ...drawn, faults: drawn.faults.filter(({ kind }) => kind !== 'split') }
   const clockOffsetsMs = drawn.clockOffsetsMs.map(() => 0)
   return { ...drawn, faults: [], healedMs: NEVER_MS, clockOffsetsMs, quality: calmLink, syncMsMax: 1 }
-}
-
-function clockOf({ wallMs, setTimer }: Clock): VirtualClock {
-  return {
-    now: wallMs,
-    setTimer: (ms, action) => setTimer(ms, action),
-    sleep: (ms) => new Promise((resolve) => void setTimer(ms, resolve)),
-  }
 }

@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
 import { syncBuiltinESMExports } from 'node:module'
 import timers from 'node:timers'
 import promised from 'node:timers/promises'
@@ -23,23 +23,28 @@ const inside = new AsyncLocalStorage<true>()
 let guards = 0
 let restore: () => void = () => {}
 
-/**
- * Runs `body`, and whatever it awaits, such that starting a real timer there throws a RealTimeError. All other code in the process
- * keeps its timers: what is told apart is who calls.
- */
-export async function withoutRealTimers<T>(
-  body: () => Promise<T>,
-  drive: (result: Promise<T>) => Promise<void>,
-): Promise<T> {
+/** While `drive` is under way, starting a real timer in virtual time throws a RealTimeError. All other code in the process keeps its timers. */
+export async function withoutRealTimers<T>(drive: () => Promise<T>): Promise<T> {
   if (guards++ === 0) restore = replaceTimers()
   try {
-    const result = inside.run(true, body)
-    result.catch(() => {})
-    await drive(result)
-    return await result
+    return await drive()
   } finally {
     if (--guards === 0) restore()
   }
+}
+
+/** Runs `body`, and whatever it awaits, in virtual time: who calls is what tells it apart. */
+export function inVirtualTime<T>(body: () => T): T {
+  return inside.run(true, body)
+}
+
+/** The action, to be run in virtual time, and with what is kept for the caller in AsyncLocalStorages, as real timers do. */
+export function boundToVirtualTime(action: () => void): () => void {
+  return inside.run(true, () => AsyncResource.bind(action))
+}
+
+export function isInVirtualTime(): boolean {
+  return guards > 0 && inside.getStore() === true
 }
 
 /** Returns how to put everything back. */

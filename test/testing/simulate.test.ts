@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
@@ -118,6 +119,28 @@ describe('real time inside run', () => {
     await expect(waiting).rejects.toThrow('cluster.clock.sleep')
   })
 
+  it('throws in an action of the clock, which keeps what is stored for its caller', async () => {
+    const cluster = simulate({ seed: 1, nodes: 1 })
+    const stored = new AsyncLocalStorage<string>()
+    const found: unknown[] = []
+    const look = () => {
+      try {
+        setTimeout(() => {}, 1)
+      } catch (error) {
+        found.push(error instanceof RealTimeError, stored.getStore())
+      }
+    }
+    stored.run('before', () => cluster.clock.setTimer(1, look))
+    await cluster.run(async () => {
+      stored.run('inside', () => cluster.clock.setTimer(5, look))
+      await cluster.clock.sleep(10)
+      stored.run('later', () => cluster.clock.setTimer(1, look))
+      cluster.crash(1)
+    })
+    await cluster.verify()
+    expect(found).toEqual([true, 'before', true, 'inside', true, 'later'])
+  })
+
   it('is left to others meanwhile, and is back afterwards', async () => {
     const cluster = simulate({ seed: 1, nodes: 1 })
     const real = [setTimeout, sleep]
@@ -145,6 +168,44 @@ describe('real time inside run', () => {
     const cluster = simulate({ seed: 1, nodes: 1 })
     const first = cluster.run(() => cluster.db.put('a', 1))
     await expect(cluster.run(() => cluster.db.put('a', 2))).rejects.toThrow('run is under way')
+    await expect(cluster.verify()).rejects.toThrow('run is under way: call verify when it has ended')
     await first
+    const verified = cluster.verify()
+    await expect(cluster.run(() => cluster.db.get('a'))).rejects.toThrow('verify is under way')
+    await verified
+  })
+
+  it('no time of a cluster inside a run', async () => {
+    const cluster = simulate({ seed: 1, nodes: 1 })
+    const other = simulate({ seed: 2, nodes: 1 })
+    await cluster.run(async () => {
+      await cluster.db.put('a', 1)
+      await expect(cluster.verify()).rejects.toThrow('run is under way: call verify when it has ended')
+      await expect(other.run(() => other.db.put('a', 1))).rejects.toThrow('run is called inside the run of another')
+      await expect(other.verify()).rejects.toThrow('verify is called inside the run of another')
+    })
+    await Promise.all([cluster.run(() => cluster.db.get('a')), other.run(() => other.db.put('a', 1))])
+    await Promise.all([cluster.verify(), other.verify()])
+  })
+
+  it("an action of the clock that throws is told as the user's own, and the cluster goes on", async () => {
+    const cluster = simulate({ seed: 1, nodes: 1 })
+    const cause = new Error('a bug')
+    const fail = () => {
+      throw cause
+    }
+    const failing = cluster.run(async () => {
+      cluster.clock.setTimer(5, fail)
+      await cluster.clock.sleep(50)
+    })
+    await expect(failing).rejects.toMatchObject({
+      message: 'an action given to cluster.clock.setTimer threw Error: a bug',
+      cause,
+    })
+    await cluster.run(() => cluster.db.put('a', 1))
+    cluster.clock.setTimer(1, fail)
+    cluster.crash(1)
+    await expect(cluster.verify()).rejects.toThrow('threw Error: a bug')
+    await cluster.verify()
   })
 })
