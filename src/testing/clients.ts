@@ -7,6 +7,7 @@ import type { SimNode } from './node.js'
 import { describeBug, SimProcess } from './process.js'
 import type { SeededRandom } from './random.js'
 import type { Scheduler } from './scheduler.js'
+import { TellingCore, type Told } from './telling-core.js'
 
 interface Parts {
   readonly scheduler: Scheduler
@@ -34,21 +35,21 @@ export class SimClients {
     return this.#places
   }
 
-  /** A client process of its own, which knows all nodes. */
-  make(): { core: ClientCore; process: SimProcess } {
+  /** A client process of its own, which knows all nodes. `told`: called with each write that it is told is written. */
+  make(told?: Told): { core: ClientCore; process: SimProcess } {
     const place = `client ${this.#places.length + 1}`
     this.#places.push(place)
     const random = this.#parts.random.fork(place)
     const process = this.#process(place)
-    const core = new ClientCore({
+    const options = {
       connector: this.#connector(place, process),
       endpoints: this.#parts.nodes().map((node) => node.info.clientAddress),
       clock: process.clock,
       random,
       defaultDeadlineMs: 5_000,
       newSessionId: () => sessionId(random),
-    })
-    return { core, process }
+    }
+    return { core: told === undefined ? new ClientCore(options) : new TellingCore(options, told), process }
   }
 
   listenerEnded(listener: SimListener): void {

@@ -4,6 +4,7 @@ import type { Logger, RarePath } from '../base/ports.js'
 import type { ClientCore } from '../client/core.js'
 import { HoldfastClient } from '../client/holdfast.js'
 import type { Holdfast } from '../client/types.js'
+import { Acknowledged } from './acknowledged.js'
 import { birthOf } from './birth.js'
 import { CallChecker } from './checkers/calls.js'
 import { ClusterCheckers } from './checkers/cluster.js'
@@ -21,6 +22,7 @@ import type { SimProcess } from './process.js'
 import { SeededRandom } from './random.js'
 import { Scheduler } from './scheduler.js'
 import type { StateGuard } from './state-db.js'
+import type { Told } from './telling-core.js'
 import { Trace } from './trace.js'
 import { type Tuning, usualTuning } from './tuning.js'
 import { lackOf, unrestOf } from './wholeness.js'
@@ -162,6 +164,11 @@ export class SimCluster {
   /** Holds what clients were told against what was written. `keyOf`: the stored key that a history calls by this name. */
   callChecker(keyOf: (name: string) => Key): CallChecker {
     return new CallChecker(this.#checkers.violations, this.#checkers.records, keyOf)
+  }
+
+  /** Holds likewise what is acknowledged to clients that have no history. */
+  acknowledged(): Acknowledged {
+    return new Acknowledged(this.#checkers.records, (violation) => this.report(violation))
   }
 
   /** Adds to `violations`: for checks that only the caller can make. */
@@ -329,9 +336,9 @@ export class SimCluster {
     return new HoldfastClient(this.clientCore().core, 'msgpack')
   }
 
-  /** The core of the SDK, connected to the simulated cluster as one client process. */
-  clientCore(): { core: ClientCore; process: SimProcess } {
-    return this.#clients.make()
+  /** The core of the SDK, connected to the simulated cluster as one client process. `told`: called with each write that it is told is written. */
+  clientCore(told?: Told): { core: ClientCore; process: SimProcess } {
+    return this.#clients.make(told)
   }
 
   // ---- time ----

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.js'
 import { HoldfastClient } from '../client/holdfast.js'
 import type { Holdfast } from '../client/types.js'
+import type { Acknowledged } from './acknowledged.js'
 import { SimCluster } from './cluster.js'
 import { drawFaultPlan } from './draw-plan.js'
 import { FaultInjector } from './fault-injector.js'
@@ -61,7 +62,7 @@ export interface SimulatedCluster {
   heal(): void
   /**
    * Heals, waits until every range serves and every replica is whole, and checks all that must hold then: replicas agree, and hold what was
-   * acknowledged. Throws if something does not, or takes more than `limitMs` of virtual time (default 30,000).
+   * acknowledged to `db` and every `client()`. Throws if something does not, or takes more than `limitMs` of virtual time (default 30,000).
    */
   verify(limitMs?: number): Promise<void>
   /** The same for the same seed and calls. */
@@ -100,6 +101,7 @@ class Simulated implements SimulatedCluster {
   readonly clock: VirtualClock
   readonly nodes: readonly number[]
   readonly #cluster: SimCluster
+  readonly #acknowledged: Acknowledged
   readonly #injector: FaultInjector
   #started = false
   #underWay: 'run' | 'verify' | null = null
@@ -114,7 +116,8 @@ class Simulated implements SimulatedCluster {
     const kept = { keptBytesMax, historyKeptMs, sessionKeptMs }
     const parts = { quality, syncMsMax, clockOffsetsMs, stateSyncEveryBytes, tuning, ...kept }
     this.#cluster = new SimCluster({ seed, nodes, keepEvents, ...parts })
-    const { core, process } = this.#cluster.clientCore()
+    this.#acknowledged = this.#cluster.acknowledged()
+    const { core, process } = this.#clientCore()
     this.db = new HoldfastClient(core, 'msgpack')
     this.clock = virtualClockOf(process.clock, (error) => this.#thrown.push(error))
     this.nodes = this.#cluster.nodes.map(({ id }) => id)
@@ -130,7 +133,7 @@ class Simulated implements SimulatedCluster {
   }
 
   client(): Holdfast {
-    return this.#cluster.client()
+    return new HoldfastClient(this.#clientCore().core, 'msgpack')
   }
 
   run<T>(body: () => Promise<T>, { limitMs = 60_000 }: { readonly limitMs?: number } = {}): Promise<T> {
@@ -191,6 +194,7 @@ class Simulated implements SimulatedCluster {
       const whole = await this.#runWhile(() => (cluster.unrest ?? cluster.lack) !== null, cluster.nowMs + limitMs)
       if (!whole) throw new Error(`${limitMs} ms after all was healed ${cluster.unrest ?? cluster.lack}`)
       cluster.checkQuiet()
+      this.#acknowledged.checkHeld(cluster.nodes)
       await cluster.checkStored()
       this.#throwFound()
     })
@@ -216,6 +220,10 @@ class Simulated implements SimulatedCluster {
     } finally {
       this.#underWay = null
     }
+  }
+
+  #clientCore(): ReturnType<SimCluster['clientCore']> {
+    return this.#cluster.clientCore((writes, result) => this.#acknowledged.wrote(writes, result))
   }
 
   async #maybeStart(): Promise<void> {

@@ -1,7 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { Version } from '../../src/base/ids.js'
+import { ClientCore } from '../../src/client/core.js'
+import { HoldfastClient } from '../../src/client/holdfast.js'
+import type { Holdfast } from '../../src/client/types.js'
+import { SimCluster } from '../../src/testing/cluster.js'
 import { simulate } from '../../src/testing/simulate.js'
 import { RealTimeError } from '../../src/testing/timer-guard.js'
 
@@ -94,6 +99,87 @@ describe('a simulated cluster for users', () => {
     )
     expect(fired).toEqual(['early', 'late'])
     expect(cluster.clock.now() - before).toBeGreaterThanOrEqual(60_000)
+  })
+})
+
+describe('what was acknowledged', () => {
+  /** Every third write is told to be done and never sent. */
+  function loseSome(): void {
+    const write = ClientCore.prototype.write
+    let count = 0
+    vi.spyOn(ClientCore.prototype, 'write').mockImplementation(function (this: ClientCore, ...args) {
+      if (++count % 3 > 0) return write.apply(this, args)
+      const deletes = args[0].writes.filter(({ kind }) => kind === 'delete')
+      return Promise.resolve({ version: 4_000_000_000_000_000 as Version, deleted: deletes.map(() => true) })
+    })
+  }
+  const clients = ['db', 'client()'] as const
+  const writes: readonly (readonly [string, (db: Holdfast, key: string) => Promise<unknown>])[] = [
+    ['put', (db, key) => db.put(key, 1)],
+    ['put under a condition', (db, key) => db.put(key, 1, { ifAbsent: true })],
+    ['delete', (db, key) => db.delete(key)],
+    ['batch', (db, key) => db.batch([{ put: key, value: 1 }, { delete: `${key} too` }])],
+  ]
+
+  afterEach(() => vi.restoreAllMocks())
+
+  it.each(clients.flatMap((client) => writes.map((write) => [client, ...write] as const)))(
+    'and is not there ends a run: %s, %s',
+    async (name, _, write) => {
+      loseSome()
+      const cluster = simulate({ seed: 1 })
+      const db = name === 'db' ? cluster.db : cluster.client()
+      const running = cluster.run(async () => {
+        for (let at = 0; at < 3; at++) await write(db, `key ${at}`)
+      })
+      await expect(running.then(() => cluster.verify())).rejects.toThrow(/broke a promise: a client was told .*"key 2"/)
+    },
+  )
+
+  it('is there, whatever the calls: also beside such as failed, and such as nobody knows the outcome of', async () => {
+    const cluster = simulate({ seed: 3 })
+    const other = cluster.client()
+    const unknown: string[] = []
+    await cluster.run(async () => {
+      for (let at = 0; at < 40; at++) {
+        const key = `key ${at % 5}`
+        if (at % 10 === 5) cluster.clock.setTimer(900, cluster.partition('leader', 'peers'))
+        const calls = [
+          cluster.db.put(key, at, { deadlineMs: 40 }),
+          other.put(key, -at, { codec: 'json', deadlineMs: 40 }),
+          other.put(key, at, { ifAbsent: true }),
+          other.delete(key, { deadlineMs: 40 }),
+          cluster.db.delete('never there'),
+          other.batch([{ delete: key }, { put: `${key} too`, value: at }, { check: 'never there', ifAbsent: true }]),
+          other.batch([{ check: 'never there', ifAbsent: true }]),
+          cluster.db.put([key, at], new Uint8Array([at]), { codec: 'bytes' }),
+        ]
+        for (const ended of await Promise.allSettled(calls)) {
+          if (ended.status === 'rejected') unknown.push(ended.reason.code)
+        }
+        await cluster.clock.sleep(50)
+      }
+    })
+    expect(unknown).toContain('OUTCOME_UNKNOWN')
+    expect(unknown).toContain('CONDITION_FAILED')
+    await cluster.verify()
+  })
+
+  it('is missed on a replica that is behind it in the end', async () => {
+    const cluster = new SimCluster({ seed: 1 })
+    await cluster.start()
+    const acknowledged = cluster.acknowledged()
+    const { core } = cluster.clientCore((...written) => acknowledged.wrote(...written))
+    await cluster.run(() => new HoldfastClient(core, 'msgpack').put('a', 1))
+    await cluster.runWhile(() => cluster.unrest !== null, 5_000)
+    acknowledged.checkHeld(cluster.nodes)
+    expect(cluster.violations).toEqual([])
+    const { place, store } = cluster.node(2)
+    const replicas = [...store!.replicas].map(({ range, descriptor }) => ({ range, descriptor, clock: 5 }))
+    acknowledged.checkHeld([{ place, store: { replicas } as never }])
+    expect(cluster.violations).toEqual([
+      expect.stringMatching(/^range 2 on node 2 is at version 5 and lacks "a" of version \d+, which was acknowledged$/),
+    ])
   })
 })
 
