@@ -4,10 +4,11 @@ import {
   type Holdfast,
   HoldfastError,
   type PutOptions,
+  type ReadOptions,
 } from '../../src/client/index.js'
 
 /** What a store can do wrong. */
-export type Flaw = 'none' | 'loses' | 'doubles' | 'invents' | 'tears' | 'disorders' | 'forgets' | 'hides'
+export type Flaw = 'none' | 'loses' | 'doubles' | 'invents' | 'tears' | 'disorders' | 'forgets' | 'hides' | 'lags'
 
 interface Row {
   readonly value: string
@@ -21,11 +22,11 @@ const SHARE = { one: 0.05, many: 0.5 }
  * A store in memory that does everything at once and right, but for one flaw:
  * loses: a put is acknowledged and not done. doubles: an increment or an append is done twice. invents: a key appears that nobody wrote.
  * tears: a batch is done in part. disorders: a scan tells two entries in the wrong order. forgets: a read tells an older value.
- * hides: a scan leaves an entry out.
+ * hides: a scan leaves an entry out. lags: a follower has not applied the last write yet.
  */
 export class FlawedDb {
   readonly #rows = new Map<string, Row>()
-  readonly #older = new Map<string, string>()
+  readonly #older = new Map<string, Row>()
   readonly #flaw: Flaw
   readonly #random: () => number
   #version = 0
@@ -42,8 +43,13 @@ export class FlawedDb {
 
   async get(key: string): Promise<string | undefined> {
     await nextTurn()
-    if (this.#isWrong('forgets') && this.#older.has(key)) return this.#older.get(key)
+    if (this.#isWrong('forgets') && this.#older.has(key)) return this.#older.get(key)!.value
     return this.#rows.get(key)?.value
+  }
+
+  async getEntry(key: string, { consistency }: ReadOptions = {}): Promise<Row | undefined> {
+    await nextTurn()
+    return (consistency === 'follower' && this.#isWrong('lags') ? this.#older : this.#rows).get(key)
   }
 
   async put(key: string, value: string, { ifAbsent, ifValue, signal }: PutOptions = {}): Promise<{ version: number }> {
@@ -86,13 +92,14 @@ export class FlawedDb {
   }
 
   #isWrong(flaw: Flaw): boolean {
-    const share = flaw === 'tears' || flaw === 'hides' || flaw === 'disorders' ? SHARE.many : SHARE.one
+    const share =
+      flaw === 'tears' || flaw === 'hides' || flaw === 'lags' || flaw === 'disorders' ? SHARE.many : SHARE.one
     return this.#flaw === flaw && this.#random() < share
   }
 
   #set(key: string, value: string): void {
     const before = this.#rows.get(key)
-    if (before !== undefined) this.#older.set(key, before.value)
+    if (before !== undefined) this.#older.set(key, before)
     this.#rows.set(key, { value, version: ++this.#version })
   }
 }

@@ -32,6 +32,7 @@ describe('a workload on a flawed store notices', () => {
   it.each<[string, Flaw]>([
     ['register', 'loses'],
     ['register', 'forgets'],
+    ['register', 'lags'],
     ['set', 'loses'],
     ['set', 'invents'],
     ['set', 'hides'],

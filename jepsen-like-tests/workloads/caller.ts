@@ -70,6 +70,26 @@ export class Caller {
   }
 
   /**
+   * Writes `value` under a key that nobody deletes (null: reads it), outside of the history, then asks any replica for it. Says how that
+   * was older than what this client had seen; null: it was not, or a call failed.
+   */
+  async followed(key: string, value: string | null): Promise<string | null> {
+    const { db, history } = this.#options
+    const limits = { deadlineMs: this.#deadlineMs }
+    try {
+      const seen = value === null ? await db.getEntry(key, limits) : await db.put(key, value, limits)
+      if (seen === undefined) return null
+      const found = await db.getEntry(key, { ...limits, consistency: 'follower' })
+      if (found !== undefined && found.version >= seen.version) return null
+      return `${key}: a follower told version ${found?.version ?? 0} to a client that had seen ${seen.version}`
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error
+      history.failed(error.code)
+      return null
+    }
+  }
+
+  /**
    * Everything that begins with `prefix`, read by one scan, which says of every one of `keys` what it holds. Entries come in the order
    * in which the scan told them. null: it failed.
    */

@@ -10,6 +10,9 @@ const SLOTS = 12
 /** A slot's key is replaced after so many calls: a history of one key that never ends takes ever longer to judge. */
 const CALLS_PER_KEY = 500
 
+/** Of steps, how many ask a follower: those are no part of the history. */
+const FOLLOWER_SHARE = 0.05
+
 /** Of calls; the rest are deletes. */
 const SHARE = { get: 0.54, put: 0.2, cas: 0.19 }
 
@@ -40,6 +43,7 @@ class RunningRegister implements RunningWorkload {
   readonly #context: WorkloadContext
   readonly #slots = Array.from({ length: SLOTS }, (_, at) => new Slot(at))
   readonly #crew: Crew
+  readonly #findings: Finding[] = []
   #values = 0
 
   constructor(context: WorkloadContext) {
@@ -57,7 +61,7 @@ class RunningRegister implements RunningWorkload {
     const { operations } = this.#context.history
     const keys = new Set(operations.map(({ key }) => key).filter((key) => key.startsWith(`${NAME}/`)))
     const reader = Caller.last({ ...this.#context, db })
-    const findings: Finding[] = []
+    const findings = [...this.#findings]
     for (const key of keys) {
       const { at, value } = await reader.get(key)
       if (value === undefined) findings.push({ what: `${key} can't be read`, operations: [at] })
@@ -66,9 +70,16 @@ class RunningRegister implements RunningWorkload {
   }
 
   async #step(caller: Caller): Promise<void> {
-    const slot = pick(this.#context.random, this.#slots)
+    const { random } = this.#context
+    if (random() < FOLLOWER_SHARE) {
+      const mark = `${NAME}/${String(Math.floor(random() * SLOTS)).padStart(2, '0')}/mark`
+      const older = await caller.followed(mark, random() < 0.5 ? `m${++this.#values}` : null)
+      if (older !== null) this.#findings.push({ what: older, operations: [] })
+      return
+    }
+    const slot = pick(random, this.#slots)
     const key = slot.next()
-    const dice = this.#context.random()
+    const dice = random()
     const value = `v${++this.#values}`
     if (dice < SHARE.get) {
       const read = await caller.get(key)
@@ -89,7 +100,8 @@ class RunningRegister implements RunningWorkload {
 /** Registers: put, get, conditional put and delete, a few clients at a time on each of many keys, over several ranges. */
 export const register: Workload = {
   name: NAME,
-  about: 'put, get, conditional put and delete on many keys over several ranges; linearizable per key',
+  about:
+    'put, get, conditional put and delete on many keys over several ranges; linearizable per key; followers tell nothing older than what the client saw',
   splitAt: [`${NAME}/03`, `${NAME}/06`, `${NAME}/09`],
   splitKey: (random) => `${NAME}/${String(Math.floor(random() * SLOTS)).padStart(2, '0')}/${Math.floor(random() * 10)}`,
   start: async (context) => new RunningRegister(context),
