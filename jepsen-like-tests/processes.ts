@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { connect, type Holdfast } from '../src/client/index.js'
+import { type Ended, type OwnEnd, ownEnd } from './ends.js'
 import { freePorts } from './free-ports.js'
 
 const holdfast = fileURLToPath(new URL('../cli/main.js', import.meta.url))
@@ -43,12 +44,6 @@ export async function runCli(args: readonly string[]): Promise<string> {
   const [code] = (await once(child, 'close')) as [number | null]
   if (code !== 0) throw new Error(`holdfast ${args.join(' ')} ended with ${code}: ${errors.trim()}`)
   return output
-}
-
-/** How a process ended: with an exit code, or by a signal. */
-export interface Ended {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
 }
 
 /** Where a node runs. */
@@ -90,9 +85,11 @@ export class NodeProcess {
   readonly httpAddress: string
   readonly directory: string
   readonly logFile: string
+  /** Ends of all its processes that nobody here asked for, whatever came after them. */
+  readonly ownEnds: OwnEnd[] = []
   readonly #options: NodeOptions
   #child: ChildProcess | null = null
-  #isEndAsked = false
+  #asked: 'SIGKILL' | 'SIGTERM' | null = null
   #isClosed = false
 
   constructor(options: NodeOptions) {
@@ -122,12 +119,7 @@ export class NodeProcess {
 
   /** How its last process ended, if nobody here asked for it. */
   get endedByItself(): Ended | null {
-    return this.#isEndAsked ? null : this.ended
-  }
-
-  /** Of its log; empty: there is none. */
-  lastLine(): string {
-    return readFileSync(this.logFile, 'utf8').trimEnd().split('\n').at(-1)!
+    return this.#asked === null ? this.ended : null
   }
 
   /** Throws after `close`. */
@@ -139,13 +131,19 @@ export class NodeProcess {
     const told = [...flag('--advertise', this.#options.advertise), ...flag('--peer-advertise', place.peerAdvertise)]
     const args = [holdfast, 'start', '--data', this.directory, ...listen, ...told, '--join', others.join(','), ...flags]
     const [command, ...rest] = [...(place.wrapper ?? []), process.execPath, ...args]
-    this.#isEndAsked = false
+    this.#asked = null
+    const fromByte = fstatSync(log).size
     this.#child = spawn(command!, rest, { stdio: ['ignore', log, log], env: { ...process.env, ...env } })
+    // Before anybody else hears of it, and may start the next one.
+    this.#child.once('exit', (code, signal) => {
+      const end = ownEnd({ code, signal }, { asked: this.#asked, logFile: this.logFile, fromByte })
+      if (end !== null) this.ownEnds.push(end)
+    })
     closeSync(log)
   }
 
   signal(signal: NodeJS.Signals): void {
-    if (signal === 'SIGKILL' || signal === 'SIGTERM') this.#isEndAsked = true
+    if (signal === 'SIGKILL' || signal === 'SIGTERM') this.#asked = signal
     process.kill(this.pid, signal)
   }
 
@@ -153,7 +151,7 @@ export class NodeProcess {
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     if (this.#child === null || !this.isUp) return
     const gone = once(this.#child, 'exit')
-    this.#isEndAsked = true
+    this.#asked = signal
     this.#child.kill(signal)
     await gone
   }

@@ -1,3 +1,4 @@
+import { lastError } from './ends.js'
 import { type NodeProcess, runCli } from './processes.js'
 
 const COMMAND = /holdfast (node rejoin[^"'`\\]*)/
@@ -16,15 +17,7 @@ export interface LastWords {
 /** Of a node that is not up: the message of the last error in its log. */
 export async function lastWords(node: NodeProcess): Promise<LastWords> {
   const lines = await node.lastLines(20)
-  const errors = lines.flatMap((line) => {
-    try {
-      const { level, msg } = JSON.parse(line) as { level?: unknown; msg?: unknown }
-      return level === 'error' && typeof msg === 'string' ? [msg] : []
-    } catch {
-      return []
-    }
-  })
-  const said = `${JSON.stringify(node.ended)}: ${errors.at(-1) ?? lines.at(-1) ?? 'nothing'}`
+  const said = `${JSON.stringify(node.ended)}: ${lastError(lines) ?? lines.at(-1) ?? 'nothing'}`
   const isIncomplete = INCOMPLETE.test(said)
   // A node that was killed refused nothing.
   const named = node.ended?.signal === null && !isIncomplete ? COMMAND.exec(said)?.[1] : undefined

@@ -4,6 +4,7 @@ import { noSlowDisks, slowDisk } from '../faults/disk-slow.js'
 import type { NodeProcess } from '../processes.js'
 import { pick } from '../random.js'
 import { InForce } from './in-force.js'
+import { lastErrors } from './last-errors.js'
 import { nodeDisks } from './node-disks.js'
 import { choose, named, processesOf, type Target } from './targets.js'
 import type { Nemesis } from './types.js'
@@ -15,19 +16,19 @@ interface DiskFault {
   readonly about: string
   /** Drawn from. */
   readonly targets: readonly Target[]
-  readonly endsNodes?: RegExp
+  /** Of an error with which nodes may end. Default: none may. */
+  readonly saying?: RegExp
   whyNot(): Promise<string | null>
   /** Resolves to how, and to what undoes it; null: the node does not run. */
   begin(node: NodeProcess, random: () => number): Promise<{ how: string; undo: () => Promise<void> } | null>
 }
 
-function onDisks({ name, about, targets, endsNodes, whyNot, begin }: DiskFault): Nemesis {
+function onDisks({ name, about, targets, saying, whyNot, begin }: DiskFault): Nemesis {
   return {
     name,
     about,
     family: 'disks',
     disk: 'power',
-    ...(endsNodes === undefined ? {} : { endsNodes }),
     whyNot: async () => (await nodeDisks.whyNot()) ?? (await whyNot()),
     prepare: async (plan) => {
       await nodeDisks.prepare(plan)
@@ -36,14 +37,15 @@ function onDisks({ name, about, targets, endsNodes, whyNot, begin }: DiskFault):
     strike: async (field) => {
       const numbers = await choose(field, pick(field.random, targets))
       if (numbers === null) return null
-      const struck: { number: number; how: string; heal: () => Promise<void> }[] = []
+      const struck: { number: number; node: NodeProcess; how: string; heal: () => Promise<void> }[] = []
       for (const [at, node] of processesOf(field, numbers).entries()) {
         const begun = await begin(node, field.random)
-        if (begun !== null) struck.push({ number: numbers[at]!, how: begun.how, heal: inForce.add(begun.undo) })
+        if (begun !== null) struck.push({ number: numbers[at]!, node, how: begun.how, heal: inForce.add(begun.undo) })
       }
       if (struck.length === 0) return null
       return {
         what: `disk of ${named(struck.map(({ number }) => number))} ${struck[0]!.how}`,
+        ...(saying === undefined ? {} : { mayEnd: { nodes: struck.map(({ node }) => node), saying } }),
         heal: async () => {
           for (const { heal } of struck) await heal()
         },
@@ -57,7 +59,7 @@ const full = onDisks({
   about: 'no room on the disks of one node, of the busiest leader, or of all',
   targets: ['one', 'leader', 'all'],
   // One that is restarted meanwhile has nowhere to write that it was.
-  endsNodes: /\(DISK_FULL\)$/,
+  saying: lastErrors.full,
   whyNot: async () => null,
   begin: async (node) => ({ how: 'full', undo: await fillDisk(nodeDisks.of(node).mountPoint) }),
 })

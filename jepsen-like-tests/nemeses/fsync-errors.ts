@@ -1,4 +1,5 @@
 import { FsyncErrors, noFsyncErrors } from '../faults/fsync-errors.js'
+import { lastErrors } from './last-errors.js'
 import { choose, named, processesOf, type Target } from './targets.js'
 import type { Nemesis } from './types.js'
 
@@ -9,7 +10,6 @@ function onTarget(target: Target): Nemesis {
     name: `eio-${target}`,
     about: `fsync of ${target === 'one' ? 'one node' : 'the node that leads most ranges'} fails with EIO: it must end`,
     family: 'processes',
-    endsNodes: /./,
     whyNot: () => noFsyncErrors(),
     prepare: async ({ directory, nodes, scope }) => {
       for (const node of nodes) {
@@ -30,6 +30,7 @@ function onTarget(target: Target): Nemesis {
       await errors.begin()
       return {
         what: `fsync of ${named(numbers)} fails`,
+        mayEnd: { nodes: [node], saying: lastErrors.eio },
         heal: async () => {
           await errors.end()
           if (!node.isUp) node.start()

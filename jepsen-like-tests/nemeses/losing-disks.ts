@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { LosingDisk, noLosingDisks } from '../faults/losing-disk.js'
+import { lastErrors } from './last-errors.js'
 import { choose, named, processesOf } from './targets.js'
 import type { Nemesis } from './types.js'
 
@@ -13,7 +14,6 @@ export const fsyncLost: Nemesis = {
   about:
     'an fsync of one node fails and what it wrote is lost, later ones succeed, reads come from the cache: it must end',
   family: 'processes',
-  endsNodes: /./,
   disk: 'losing',
   whyNot: () => noLosingDisks(),
   prepare: async ({ directory, nodes, scope }) => {
@@ -37,6 +37,7 @@ export const fsyncLost: Nemesis = {
     const undo = await disk.lose(join(node.directory, 'log')).finally(() => node.isUp && node.signal('SIGCONT'))
     return {
       what: `what ${named(numbers)} writes to its log is lost`,
+      mayEnd: { nodes: [node], saying: lastErrors.lost },
       heal: async () => {
         await undo()
         if (node.isUp) return

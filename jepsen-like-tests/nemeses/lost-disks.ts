@@ -4,6 +4,7 @@ import { eventually, type NodeProcess, runCli } from '../processes.js'
 import { pick } from '../random.js'
 import { lastWords, obey } from '../refusals.js'
 import { wholeAgain } from '../whole.js'
+import { lastErrors } from './last-errors.js'
 import { named } from './targets.js'
 import type { Battlefield, Nemesis } from './types.js'
 
@@ -14,6 +15,7 @@ const BACK_WITHIN_MS = 120_000
 /** Kills a node and does something to its data while every replica elsewhere is whole. null: they are not. */
 async function strikeOne(
   { cluster, db, random }: Battlefield,
+  saying: RegExp | null,
   harm: (node: NodeProcess) => Promise<{ how: string; revive: () => Promise<void> } | null>,
 ) {
   const whole = await wholeAgain(cluster, db, WHOLE_WITHIN_MS).then(
@@ -25,17 +27,20 @@ async function strikeOne(
   if (!whole || !node.isUp) return null
   const harmed = await harm(node)
   if (harmed === null) return null
-  return { what: `${named([number])}: ${harmed.how}`, heal: harmed.revive }
+  return {
+    what: `${named([number])}: ${harmed.how}`,
+    ...(saying === null ? {} : { mayEnd: { nodes: [node], saying } }),
+    heal: harmed.revive,
+  }
 }
 
 const bitRot: Nemesis = {
   name: 'disk-rot',
   about: 'a bit of one file of one node flips, or half of it is gone, while the node is down',
   family: 'processes',
-  endsNodes: /./,
   whyNot: async () => null,
   strike: (field) =>
-    strikeOne(field, async (node) => {
+    strikeOne(field, lastErrors.rot, async (node) => {
       const { random } = field
       await node.end(pick(random, ['SIGKILL', 'SIGTERM']))
       const files = (await filesOf(node.directory)).filter(({ bytes }) => bytes > 0)
@@ -55,9 +60,12 @@ const wiped: Nemesis = {
   family: 'processes',
   whyNot: async () => null,
   strike: (field) =>
-    strikeOne(field, async (node) => {
+    strikeOne(field, null, async (node) => {
       const { cluster, db } = field
-      const status = await db.status().catch(() => null)
+      const status = await db.status().catch((error: unknown) => {
+        field.failed(error)
+        return null
+      })
       const id = status?.nodes.find(({ address }) => address === node.clientAddress)?.id
       if (id === undefined) return null
       await node.end('SIGKILL')

@@ -24,8 +24,10 @@ function onTargets(
     family: 'processes',
     whyNot: async () => null,
     strike: async (field): Promise<Strike | null> => {
-      const numbers = await choose(field, target)
-      if (numbers === null) return null
+      const chosen = await choose(field, target)
+      // One that is down by itself is not hit.
+      const numbers = chosen?.filter((number) => processesOf(field, [number])[0]!.isUp) ?? []
+      if (numbers.length === 0) return null
       const heal = await act(processesOf(field, numbers))
       return { what: `${verb} ${named(numbers)} (${target})`, heal }
     },
@@ -57,6 +59,7 @@ const stopLeader: Nemesis = {
     const numbers = await choose(field, 'leader')
     if (numbers === null) return null
     const [node] = processesOf(field, numbers) as [NodeProcess]
+    if (!node.isUp) return null
     await node.end('SIGTERM')
     return {
       what: `SIGTERM of ${named(numbers)} (leader), which hands over`,
@@ -85,7 +88,11 @@ async function restartAll({ cluster }: Battlefield): Promise<void> {
     await node.end('SIGTERM')
     node.start()
     try {
-      await eventually('/readyz', READY_WITHIN_MS, async () => ((await node.isReady()) ? true : null))
+      await eventually('/readyz', READY_WITHIN_MS, async () => {
+        // As a supervisor does: another fault may have ended it.
+        if (!node.isUp) node.start()
+        return (await node.isReady()) ? true : null
+      })
     } catch (error) {
       throw new Error(`node ${at + 1} after its restart: ${messageOf(error)}`)
     }

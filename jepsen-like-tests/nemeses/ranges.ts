@@ -1,4 +1,4 @@
-import { HoldfastError } from '../../src/client/index.js'
+import type { HoldfastError } from '../../src/client/index.js'
 import { pick } from '../random.js'
 import type { Battlefield, Nemesis } from './types.js'
 
@@ -14,14 +14,14 @@ const split: Nemesis = {
   about: 'a range is cut in two while it is written',
   family: 'ranges',
   whyNot: async () => null,
-  strike: async ({ db, splitKey }) => {
+  strike: async ({ db, failed, splitKey }) => {
     const key = splitKey()
     try {
       const { range } = await db.split(key, { deadlineMs: SPLIT_MS })
       return { what: `split at ${key}: range ${range}`, heal: async () => {} }
     } catch (error) {
-      if (!(error instanceof HoldfastError)) throw error
-      if (!error.mayHaveBeenApplied) return null
+      failed(error)
+      if (!(error as HoldfastError).mayHaveBeenApplied) return null
       return { what: `split at ${key}, outcome unknown`, heal: async () => {} }
     }
   },
@@ -64,7 +64,7 @@ function pause(): Promise<void> {
 }
 
 /** Which was handed to whom; null: nobody is known who could, or it was refused. */
-async function handOn({ db, random }: Battlefield): Promise<string | null> {
+async function handOn({ db, failed, random }: Battlefield): Promise<string | null> {
   try {
     const { nodes, ranges } = await db.status({ deadlineMs: TRANSFER_MS })
     const isUp = new Set(nodes.filter(({ up }) => up).map(({ id }) => id))
@@ -80,8 +80,8 @@ async function handOn({ db, random }: Battlefield): Promise<string | null> {
     await db.transfer({ range, to }, { deadlineMs: TRANSFER_MS })
     return `range ${range} from node ${leader} to node ${to}`
   } catch (error) {
-    if (error instanceof HoldfastError) return null
-    throw error
+    failed(error)
+    return null
   }
 }
 

@@ -1,4 +1,3 @@
-import { HoldfastError } from '../../src/client/index.js'
 import type { NodeProcess } from '../processes.js'
 import { pick, shuffled } from '../random.js'
 import type { Battlefield } from './types.js'
@@ -27,14 +26,14 @@ export async function choose(field: Battlefield, target: Target): Promise<number
 }
 
 /** The node that leads most ranges. */
-export async function leaderOf({ cluster, db }: Battlefield): Promise<number | null> {
+export async function leaderOf({ cluster, db, failed }: Battlefield): Promise<number | null> {
   try {
     const node = await cluster.busiest(db)
     const at = cluster.nodes.indexOf(node)
     return at === -1 ? null : at + 1
   } catch (error) {
-    if (error instanceof HoldfastError) return null
-    throw error
+    failed(error)
+    return null
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Holdfast } from '../../src/client/index.js'
 import type { Scope } from '../command.js'
 import type { Network } from '../network/types.js'
-import type { NodePlace, ProcessCluster } from '../processes.js'
+import type { NodePlace, NodeProcess, ProcessCluster } from '../processes.js'
 
 /** What a nemesis lays its hands on. Two of one family never strike at the same time. */
 export const families = ['processes', 'network', 'clocks', 'disks', 'ranges'] as const
@@ -42,12 +42,19 @@ export interface Battlefield {
   readonly random: () => number
   /** Keys at which a range may be cut without cutting through what a workload writes in one batch. */
   readonly splitKey: () => string
+  /** Told of a call on `db` that failed. Throws what is no answer; an answer INTERNAL is a finding. */
+  readonly failed: (error: unknown) => void
 }
 
 /** A fault in force. */
 export interface Strike {
   /** What was done and to whom, for a person: `kill -9 of node 2 (leader)`. */
   readonly what: string
+  /**
+   * From now on these nodes may end by themselves, with such a last error: that is part of the fault. A supervisor starts them again,
+   * after `heal` at the latest. Default: none may.
+   */
+  readonly mayEnd?: { readonly nodes: readonly NodeProcess[]; readonly saying: RegExp }
   /** Undoes it; every node runs afterwards, and nothing is in its way any more. Called once. */
   heal(): Promise<void>
 }
@@ -59,11 +66,6 @@ export interface Nemesis {
   /** One line for `--list`. */
   readonly about: string
   readonly family: Family
-  /**
-   * A node that ends by itself with such a last line in its log is part of the fault; a supervisor starts it again, after `heal` at the
-   * latest. Default: none may.
-   */
-  readonly endsNodes?: RegExp
   /** It can be done only where single packets can be touched, or only where proxies stand between nodes. Default: both will do. */
   readonly medium?: 'packets' | 'proxies'
   /** The kind of disk that it gives each node: those of two kinds can't be in one run. Default: none. */

@@ -15,9 +15,9 @@ export interface Bars {
   readonly secondsMax: number
 }
 
-/** What still misses; empty: it proves enough. */
-export function missing(bars: Bars, done: { faultSeconds: number; tally: Tally }): string[] {
-  const { faultSeconds, tally } = done
+/** What still misses; empty: it proves enough. `unseen`: nemeses that never took effect. */
+export function missing(bars: Bars, done: { faultSeconds: number; tally: Tally; unseen: readonly string[] }): string[] {
+  const { faultSeconds, tally, unseen } = done
   const { ok, reads, writes, unknown, okByKey } = tally
   const keys = [...okByKey.values()].filter((count) => count >= bars.okPerKey).length
   const lines: [boolean, string][] = [
@@ -33,7 +33,8 @@ export function missing(bars: Bars, done: { faultSeconds: number; tally: Tally }
       `${percent(unknown, writes)} of ${bars.unknownShare * 100} % writes unknown`,
     ],
   ]
-  return lines.filter(([isReached]) => !isReached).map(([, line]) => line)
+  const lacking = lines.filter(([isReached]) => !isReached).map(([, line]) => line)
+  return [...lacking, ...unseen.map((nemesis) => `${nemesis} never took effect`)]
 }
 
 function percent(part: number, whole: number): string {

@@ -11,15 +11,20 @@ import { timelineHtml } from './timeline.js'
 export async function writeReport(options: RunOptions, result: RunResult): Promise<void> {
   const { out } = options
   const { history, storm, findings } = result
-  await writeLines(join(out, 'history.jsonl'), history.operations.map(formatOperation))
-  await writeLines(
-    join(out, 'faults.jsonl'),
-    storm.faults.map((fault) => JSON.stringify(fault)),
-  )
+  await writeSeen(out, result)
   await writeFile(join(out, 'summary.json'), `${JSON.stringify(summaryOf(options, result), null, 2)}\n`)
   await writeFile(
     join(out, 'timeline.html'),
     timelineHtml({ title: options.name, operations: history.operations, faults: storm.faults, findings }),
+  )
+}
+
+/** history.jsonl and faults.jsonl. */
+export async function writeSeen(out: string, { history, storm }: Pick<RunResult, 'history' | 'storm'>): Promise<void> {
+  await writeLines(join(out, 'history.jsonl'), history.operations.map(formatOperation))
+  await writeLines(
+    join(out, 'faults.jsonl'),
+    storm.faults.map((fault) => JSON.stringify(fault)),
   )
 }
 
@@ -50,7 +55,7 @@ function countsOf({ ok, reads, writes, unknown, okByKey }: ReturnType<RunResult[
   return { ok, reads, writes, unknown, keys: okByKey.size }
 }
 
-/** One row for each run. */
+/** One row for each run; below them, why those are undecided that are. */
 export function summaryTable(results: readonly RunResult[]): string {
   const head = ['run', 'verdict', 'seconds', 'of faults', 'faults', 'ok', 'reads', 'writes', 'unknown', 'keys']
   const rows = results.map(({ history, name, seconds, storm, verdict }) => {
@@ -70,12 +75,13 @@ export function summaryTable(results: readonly RunResult[]): string {
   const widths = head.map((_, at) => Math.max(...[head, ...rows].map((row) => row[at]!.length)))
   const line = (row: readonly string[]): string =>
     row.map((cell, at) => (at < 2 ? cell.padEnd(widths[at]!) : cell.padStart(widths[at]!))).join('  ')
-  return [head, ...rows].map(line).join('\n')
+  const why = results.flatMap(({ name, undecided }) => undecided.map((each) => `${name} is undecided: ${each}`))
+  return [...[head, ...rows].map(line), ...why].join('\n')
 }
 
 /** What a person wants to know of one run. */
 export function describeResult(result: RunResult, out: string): string {
-  const { history, skipped, storm, undecided } = result
+  const { history, skipped, storm } = result
   const counts = Object.entries(storm.counts()).map(([name, count]) => `${name} ${count}`)
   const errors = [...history.errors].map(([code, count]) => `${code} ${count}`)
   return [
@@ -83,7 +89,6 @@ export function describeResult(result: RunResult, out: string): string {
     `faults: ${counts.join(', ')}`,
     `errors: ${errors.length === 0 ? 'none' : errors.join(', ')}`,
     ...skipped.map(({ nemesis, why }) => `skipped ${nemesis}: ${why}`),
-    ...undecided.map((why) => `undecided: ${why}`),
     `history, faults, logs and timeline: ${out}`,
   ].join('\n')
 }

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises'
-import type { Holdfast } from '../../src/client/index.js'
+import { type Holdfast, HoldfastError } from '../../src/client/index.js'
 import { lackOfHistory } from '../../src/testing/index.js'
 import { messageOf, Scope } from '../command.js'
 import { HistoryLog } from '../history.js'
@@ -12,7 +12,7 @@ import { register } from '../workloads/register.js'
 import type { Finding, RunningWorkload, Workload } from '../workloads/types.js'
 import { type Bars, missing } from './bars.js'
 import { startPrepared } from './cluster.js'
-import { writeReport } from './report.js'
+import { writeReport, writeSeen } from './report.js'
 import { Storm } from './storm.js'
 import { type Skipped, usableOf } from './usable.js'
 import { judge } from './verdict.js'
@@ -60,10 +60,11 @@ export interface RunResult {
 export async function runJepsen(options: RunOptions, outer: Scope): Promise<RunResult> {
   const scope = new Scope()
   outer.defer(options.name, () => scope.close())
+  const run = new Run(options, scope)
   try {
-    const result = await new Run(options, scope).go()
-    await writeReport(options, result)
-    return result
+    return await run.go()
+  } catch (error) {
+    throw run.withFindings(error)
   } finally {
     await scope.close()
   }
@@ -101,11 +102,18 @@ class Run {
       served: () => this.#history.total().ok,
       struck: ({ nemesis, start_ns, what }) => this.#say(`${(start_ns / 1e9).toFixed(1)} s  ${nemesis}: ${what}`),
     })
+    let isReported = false
+    // However the run ends: what was seen until then is what a failure is looked for in.
+    this.#scope.defer(`what was seen, in ${out}`, async () => {
+      if (!isReported) await writeSeen(out, { history: this.#history, storm })
+    })
     await this.#weather(storm, cluster)
     this.#say('all is healed; waiting for every replica')
-    const isWhole = await this.#recovers(cluster, field.db, running)
+    const lookAfter = (): void => this.#lookAfter(cluster, storm)
+    const isWhole = await this.#recovers({ cluster, db: field.db, lookAfter }, running)
     await Promise.all(running.map((workload) => workload.stop()))
     if (isWhole) await this.#lastLook(cluster, running)
+    lookAfter()
     this.#say(`judging ${this.#history.operations.length} operations`)
     const { findings, undecided } = judge(this.#history.operations)
     this.#findings.push(...findings)
@@ -117,7 +125,7 @@ class Run {
       const { ok } = this.#history.tally(workload.name)
       if (ok === 0) this.#undecided.push(`${workload.name}: no operation ended well`)
     }
-    return {
+    const result: RunResult = {
       name,
       verdict: this.#findings.length > 0 ? 'violated' : this.#undecided.length > 0 ? 'undecided' : 'ok',
       findings: this.#findings,
@@ -127,6 +135,16 @@ class Run {
       storm,
       seconds: (performance.now() - beginMs) / 1_000,
     }
+    await writeReport(this.#options, result)
+    isReported = true
+    return result
+  }
+
+  /** What made the run fail may follow from what it had found. */
+  withFindings(error: unknown): unknown {
+    if (this.#findings.length === 0) return error
+    const found = this.#findings.map(({ what }) => `  ${what}`).join('\n')
+    return new Error(`${messageOf(error)}\nfound until then:\n${found}`, { cause: error })
   }
 
   async #begin(
@@ -139,7 +157,11 @@ class Run {
     const cluster = await startPrepared({ scope: this.#scope, out, nodes, network, nemeses, splitAt, random })
     const db = await this.#connect(cluster, DEADLINE_MS)
     const splitKey = (): string => pick(random, workloads).splitKey(random)
-    return { cluster, field: { cluster, db, network, random, splitKey } }
+    const failed = (error: unknown): void => {
+      if (!(error instanceof HoldfastError)) throw error
+      if (error.code === 'INTERNAL') this.#finding(`a call of a nemesis ended with INTERNAL: ${error.message}`)
+    }
+    return { cluster, field: { cluster, db, network, random, splitKey, failed } }
   }
 
   async #startClients(cluster: ProcessCluster): Promise<RunningWorkload[]> {
@@ -164,7 +186,7 @@ class Run {
   async #weather(storm: Storm, cluster: ProcessCluster): Promise<void> {
     const { bars } = this.#options
     const untilMs = performance.now() + bars.secondsMax * 1_000
-    const storming = storm.run(() => this.#lookAfter(cluster))
+    const storming = storm.run(() => this.#lookAfter(cluster, storm))
     // Awaited below; a failure before that ends the wait.
     let hasFailed = false
     storming.catch(() => {
@@ -196,25 +218,27 @@ class Run {
     return missing(this.#options.bars, {
       faultSeconds: storm.faultMs / 1_000,
       tally: this.#history.tally(first.name),
+      unseen: storm.unseen,
     })
   }
 
   /** As a supervisor does: what ended is started again. Ending by itself is part of some faults and a finding in all others. */
-  #lookAfter(cluster: ProcessCluster): void {
+  #lookAfter(cluster: ProcessCluster, storm: Storm): void {
     for (const [at, node] of cluster.nodes.entries()) {
-      const ended = node.endedByItself
-      if (ended === null) continue
-      const isExpected = this.#options.nemeses.some(({ endsNodes }) => endsNodes?.test(node.lastLine()) === true)
-      if (!isExpected) this.#finding(`node ${at + 1} ended by itself: ${JSON.stringify(ended)}, see its log`)
-      node.start()
+      for (const end of node.ownEnds.splice(0))
+        if (!storm.explains(node, end)) this.#finding(`node ${at + 1} ${end.what}; see its log`)
+      if (node.endedByItself !== null) node.start()
     }
   }
 
   /** With nothing in its way any more it is whole again, and serves. */
-  async #recovers(cluster: ProcessCluster, db: Holdfast, running: readonly RunningWorkload[]): Promise<boolean> {
+  async #recovers(
+    { cluster, db, lookAfter }: { cluster: ProcessCluster; db: Holdfast; lookAfter: () => void },
+    running: readonly RunningWorkload[],
+  ): Promise<boolean> {
     try {
       // What a fault has done to a node may show only now.
-      await wholeAgain(cluster, db, STUCK_AFTER_MS, () => this.#lookAfter(cluster))
+      await wholeAgain(cluster, db, STUCK_AFTER_MS, lookAfter)
       for (const { name } of this.#options.workloads) await this.#serves(name)
       for (const workload of running) await this.#hasSeenEnough(workload)
       return true
@@ -246,14 +270,15 @@ class Run {
     for (const workload of running) this.#findings.push(...(await workload.check(db)))
     await wholeAgain(cluster, db, STUCK_AFTER_MS)
     for (const difference of await differingDigests(db)) this.#finding(difference)
-    this.#lookAfter(cluster)
   }
 
   #say(line: string): void {
     this.#options.say?.(line)
   }
 
+  /** Once: a node that ends at every start tells nothing new. */
   #finding(what: string): void {
+    if (this.#findings.some((finding) => finding.what === what)) return
     this.#findings.push({ what, operations: [] })
   }
 }

@@ -1,5 +1,7 @@
+import type { OwnEnd } from '../ends.js'
 import type { HistoryLog } from '../history.js'
-import type { Battlefield, Family, Nemesis } from '../nemeses/types.js'
+import type { Battlefield, Family, Nemesis, Strike } from '../nemeses/types.js'
+import type { NodeProcess } from '../processes.js'
 import { between, pick } from '../random.js'
 
 const FAULT_MS = { from: 1_000, to: 3_500 }
@@ -31,6 +33,9 @@ export class Storm {
   readonly #history: HistoryLog
   /** Those not yet struck in this round: each comes once before one comes again. */
   #due: Nemesis[] = []
+  /** Those that could not take effect when their turn came, and have another one in this round. */
+  readonly #again = new Set<Nemesis>()
+  readonly #mayEnd: (NonNullable<Strike['mayEnd']> & { readonly sinceMs: number })[] = []
   #isOver = false
   #faultMs = 0
   #inForce = 0
@@ -70,14 +75,27 @@ export class Storm {
     return counts
   }
 
-  /** Goes on until `over`; resolves when everything is healed. */
-  async run(afterHeal: () => void): Promise<void> {
+  /** Those that never took effect: of them the run proves nothing. */
+  get unseen(): string[] {
+    return Object.entries(this.counts()).flatMap(([name, count]) => (count === 0 ? [name] : []))
+  }
+
+  /** The node ended of a fault that struck it before. What a fault did to a disk may show long after it was healed. */
+  explains(node: NodeProcess, { atMs, said }: OwnEnd): boolean {
+    return this.#mayEnd.some(
+      ({ nodes, saying, sinceMs }) => nodes.includes(node) && sinceMs <= atMs && saying.test(said),
+    )
+  }
+
+  /** Goes on until `over`; resolves when everything is healed. `lookAfter` comes before each strike, and when all is healed. */
+  async run(lookAfter: () => void): Promise<void> {
     const { random } = this.#field
     while (!this.#isOver && this.#nemeses.length > 0) {
+      lookAfter()
       const first = this.#next(null)!
       const second = random() < SECOND_SHARE ? this.#next(first.family) : null
       const struck = await Promise.all([first, ...(second === null ? [] : [second])].map((each) => this.#strike(each)))
-      afterHeal()
+      lookAfter()
       await this.#wait(struck.includes(true) ? between(random, CALM_MS) : RETRY_MS)
       if (random() < SERVED.share) await this.#untilServed()
     }
@@ -108,8 +126,16 @@ export class Storm {
 
   async #strike(nemesis: Nemesis): Promise<boolean> {
     const start_ns = this.#history.now()
+    const sinceMs = performance.now()
     const strike = await nemesis.strike(this.#field)
-    if (strike === null) return false
+    if (strike === null) {
+      if (this.#again.delete(nemesis)) return false
+      this.#again.add(nemesis)
+      this.#due.push(nemesis)
+      return false
+    }
+    this.#again.delete(nemesis)
+    if (strike.mayEnd !== undefined) this.#mayEnd.push({ ...strike.mayEnd, sinceMs })
     const fault: FaultLine = { nemesis: nemesis.name, what: strike.what, start_ns, end_ns: start_ns }
     this.faults.push(fault)
     this.#struck(fault)

@@ -130,9 +130,10 @@ describe('what a run must have done', () => {
     const history = new HistoryLog()
     const bars = { ...ciBars, ok: 4, keys: 2, okPerKey: 2 }
     const tally = history.tally('register')
-    expect(missing(bars, { faultSeconds: 31, tally })).toEqual([
+    expect(missing(bars, { faultSeconds: 31, tally, unseen: ['kill-one'] })).toEqual([
       '0 of 4 operations ok',
       '0 of 2 keys with 2 operations ok',
+      'kill-one never took effect',
     ])
     const add = (key: string, status: Operation['status'], op: 'get' | 'put'): void => {
       const begun = { client: history.newClient(), invoke: history.now(), status }
@@ -142,9 +143,12 @@ describe('what a run must have done', () => {
       add(key, 'ok', 'get')
       add(key, 'ok', 'put')
     }
-    expect(missing(bars, { faultSeconds: 29, tally })).toEqual(['29.0 of 30 s of faults', '0.0 of 5 % writes unknown'])
+    expect(missing(bars, { faultSeconds: 29, tally, unseen: [] })).toEqual([
+      '29.0 of 30 s of faults',
+      '0.0 of 5 % writes unknown',
+    ])
     add('register/a', 'info', 'put')
     add('register/a', 'fail', 'get')
-    expect(missing(bars, { faultSeconds: 30, tally })).toEqual([])
+    expect(missing(bars, { faultSeconds: 30, tally, unseen: [] })).toEqual([])
   })
 })

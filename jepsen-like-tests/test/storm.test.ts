@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { HistoryLog } from '../history.js'
-import type { Battlefield, Family, Nemesis } from '../nemeses/types.js'
+import type { Battlefield, Family, Nemesis, Strike } from '../nemeses/types.js'
+import type { NodeProcess } from '../processes.js'
 import { seeded } from '../random.js'
 import { Storm } from '../runner/storm.js'
 
@@ -8,17 +9,20 @@ import { Storm } from '../runner/storm.js'
 class Stage {
   readonly inForce: Nemesis[] = []
   readonly struck: string[] = []
+  readonly tried = new Set<string>()
   clashes = 0
   together = 0
 
-  nemesis(name: string, family: Family, options: { canStrike?: boolean } = {}): Nemesis {
+  nemesis(name: string, family: Family, options: { canStrike?: boolean; failsOnce?: boolean } = {}): Nemesis {
     const nemesis: Nemesis = {
       name,
       about: '',
       family,
       whyNot: async () => null,
       strike: async () => {
-        if (options.canStrike === false) return null
+        const hasFailed = this.tried.has(name)
+        this.tried.add(name)
+        if (options.canStrike === false || (options.failsOnce === true && !hasFailed)) return null
         if (this.inForce.some((other) => other.family === family)) this.clashes++
         if (this.inForce.length > 0) this.together++
         this.inForce.push(nemesis)
@@ -69,11 +73,68 @@ describe('the storm', () => {
     expect(storm.faults.every(({ start_ns, end_ns }) => end_ns > start_ns)).toBe(true)
   })
 
+  it('gives what could not take effect another turn in the same round', async () => {
+    const stage = new Stage()
+    await stage.run(
+      [...'abc'].map((name) => stage.nemesis(name, 'processes', { failsOnce: name === 'b' })),
+      6,
+    )
+    expect([stage.struck.slice(0, 3).sort(), stage.struck.slice(3, 6).sort()]).toEqual([
+      ['a', 'b', 'c'],
+      ['a', 'b', 'c'],
+    ])
+  })
+
+  it('looks after the nodes before each strike, and when all is healed', async () => {
+    const seen: string[] = []
+    const strike = async (): Promise<Strike> => {
+      seen.push('strike')
+      return { what: '', heal: async () => void seen.push('heal') }
+    }
+    const storm: Storm = new Storm({
+      nemeses: [{ name: 'a', about: '', family: 'processes', whyNot: async () => null, strike }],
+      field: { random: seeded(3) } as unknown as Battlefield,
+      history: new HistoryLog(),
+      served: () => 0,
+      wait: async () => storm.over(),
+    })
+    await storm.run(() => seen.push('look'))
+    expect(seen).toEqual(['look', 'strike', 'heal', 'look'])
+  })
+
+  it('explains only ends of nodes that it struck, since then, with the words of the fault', async () => {
+    const [struck, other] = [{}, {}] as [NodeProcess, NodeProcess]
+    const storm: Storm = new Storm({
+      nemeses: [
+        {
+          name: 'a',
+          about: '',
+          family: 'processes',
+          whyNot: async () => null,
+          strike: async () => ({ what: '', mayEnd: { nodes: [struck], saying: /EIO/ }, heal: async () => {} }),
+        },
+      ],
+      field: { random: seeded(3) } as unknown as Battlefield,
+      history: new HistoryLog(),
+      served: () => 0,
+      wait: async () => storm.over(),
+    })
+    const end = { what: '', said: 'fatal: EIO', atMs: performance.now() + 1_000 }
+    expect(storm.explains(struck, end)).toBe(false)
+    const beforeMs = performance.now()
+    await storm.run(() => {})
+    expect(storm.explains(struck, end)).toBe(true)
+    expect(storm.explains(other, end)).toBe(false)
+    expect(storm.explains(struck, { ...end, said: 'fatal: the store contradicts itself' })).toBe(false)
+    expect(storm.explains(struck, { ...end, atMs: beforeMs })).toBe(false)
+  })
+
   it('counts only what took effect', async () => {
     const stage = new Stage()
     const nemeses = [stage.nemesis('never', 'network', { canStrike: false }), stage.nemesis('always', 'processes')]
     const storm = await stage.run(nemeses, 5)
     expect(storm.counts()).toEqual({ never: 0, always: storm.faults.length })
+    expect(storm.unseen).toEqual(['never'])
     expect(storm.faults.length).toBeGreaterThanOrEqual(5)
   })
 })
