@@ -12,6 +12,8 @@ import { newClusterId, realClock } from './real-ports.js'
 
 const RETRY_MS = 300
 const IDENTIFY_DEADLINE_MS = 5_000
+/** About as often as a node that is away is dialled where it was. */
+const LOOK_EVERY_MS = 1_000
 
 export interface MembershipParts {
   readonly identity: Identity
@@ -26,6 +28,9 @@ export interface MembershipParts {
   becomeMember(identity: Identity): Promise<void>
   /** All nodes that this one knows, itself included; none while it is no member. */
   nodes(): readonly NodeInfo[]
+  isConnected(node: NodeId): boolean
+  /** A node said itself who and where it is. */
+  nodeSeen(info: NodeInfo): void
   /** Asks the running store for a node id; null while it does not run. */
   admit(request: JoinRequest): Promise<JoinAnswer> | null
 }
@@ -40,7 +45,7 @@ export class Membership {
   #identity: Identity
   #becoming: Promise<void> | null = null
   #stopped = false
-  #cancelTimer: () => void = () => {}
+  readonly #timers = new Set<() => void>()
 
   constructor(parts: MembershipParts) {
     this.#parts = parts
@@ -58,12 +63,13 @@ export class Membership {
     await refuseForeignCluster(this.#identity, this.#others)
     await this.#become(this.#identity)
     this.#repeat(() => this.#deliverBirth())
+    this.#repeat(() => this.#findOthers(), LOOK_EVERY_MS)
   }
 
   /** From now on the node becomes a member of nothing; resolves once what it was just becoming is open. */
   async stop(): Promise<void> {
     this.#stopped = true
-    this.#cancelTimer()
+    for (const cancel of this.#timers) cancel()
     await this.#becoming?.catch(() => {})
   }
 
@@ -260,11 +266,44 @@ export class Membership {
     }
   }
 
-  #repeat(attempt: () => Promise<boolean>): void {
+  // ---- finding nodes that moved ----
+
+  /**
+   * A node that moved tells the others, where it finds them; those that moved as well it finds by --join alone. Never done: who was
+   * connected may move later. Whoever has not moved since it became a member needs none of this, the others know where it is.
+   */
+  async #findOthers(): Promise<boolean> {
+    const others = this.#parts.nodes().filter(({ node }) => node !== this.#identity.node)
+    const connected = others.filter(({ node }) => this.#parts.isConnected(node))
+    if (connected.length === others.length) return false
+    const settled = new Set(connected.map(({ peerAddress }) => peerAddress))
+    const asked = this.#others.filter((address) => !settled.has(address))
+    await Promise.all(asked.map((address) => this.#askWhoIsAt(address)))
+    return false
+  }
+
+  /**
+   * What a node says of itself wins over the index, which may be from before it moved, until a connection with it is lost. While
+   * there is none this is asked again, so that an old row of the index does not stay.
+   */
+  async #askWhoIsAt(address: string): Promise<void> {
+    const there = await callIdentify(address, { deadlineMs: IDENTIFY_DEADLINE_MS }).catch(() => null)
+    const { cluster, node: own } = this.#identity
+    if (this.#stopped || there === null || there.cluster !== cluster) return
+    const { node, clientAddress, peerAddress, pid } = there
+    if (node === null || node === own || this.#parts.isConnected(node)) return
+    this.#parts.nodeSeen({ node, clientAddress, peerAddress, pid })
+  }
+
+  #repeat(attempt: () => Promise<boolean>, everyMs = RETRY_MS): void {
     if (this.#stopped) return
     void attempt().then((done) => {
       if (done || this.#stopped) return
-      this.#cancelTimer = realClock.setTimer(RETRY_MS, () => this.#repeat(attempt))
+      const cancel = realClock.setTimer(everyMs, () => {
+        this.#timers.delete(cancel)
+        this.#repeat(attempt, everyMs)
+      })
+      this.#timers.add(cancel)
     })
   }
 }

@@ -193,6 +193,8 @@ async function startIn(
       logger.log('info', 'serving', { cluster, node, ...addresses })
     },
     nodes: () => open?.store.hello().nodes ?? [],
+    isConnected: (node) => open?.peers.isConnected(node) ?? false,
+    nodeSeen: (info) => open?.store.nodeSeen(info),
     admit: (request) => (open === null ? null : admit(open, request)),
   })
 

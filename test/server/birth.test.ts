@@ -118,6 +118,8 @@ describe('init refuses, and makes nothing', () => {
       save: async () => {},
       becomeMember: async () => {},
       nodes: () => [],
+      isConnected: () => false,
+      nodeSeen: () => {},
       admit: () => null,
     })
     expect(() => membership.identify()).toThrow(expect.objectContaining({ code: 'UNAVAILABLE' }))

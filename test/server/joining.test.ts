@@ -87,6 +87,25 @@ describe('a node that joins after init', () => {
   })
 })
 
+describe('a cluster whose nodes all moved', () => {
+  test('finds itself again by --join, and each is who it was', async () => {
+    const nodes = await bench.cluster(3)
+    const db = await bench.connect(nodes)
+    await db.put('a', 1)
+    const ids = nodes.map(({ id }) => id)
+    await Promise.all(nodes.map((node) => node.stop({ handOver: false })))
+    const moved = [await bench.node(), await bench.node(), await bench.node()]
+    for (const [at, node] of moved.entries()) {
+      Object.assign(node, { directory: nodes[at]!.directory, join: moved.map(({ peer }) => peer) })
+    }
+    await Promise.all(moved.map((node) => node.start()))
+    const again = await bench.connect(moved)
+    expect(await again.get('a')).toBe(1)
+    const { nodes: shown } = await serving(again, { nodes: 3, ranges: 2 })
+    expect(shown.map(({ id, address }) => [id, address])).toEqual(ids.map((id, at) => [id, moved[at]!.client]))
+  })
+})
+
 describe('a join address that does not answer', () => {
   test('is named in the log and tried until it appears', async () => {
     const member = await bench.node()
