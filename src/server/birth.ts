@@ -32,10 +32,14 @@ export function drawBirth(
     pid,
   }))
   const tokens = members.map(({ token }, at) => ({ node: (at + 1) as NodeId, token }))
-  return { cluster, nodes, tokens, ranges: drawRanges(nodes, options) }
+  return { cluster, nodes, tokens, ranges: drawRanges(tokens, options) }
 }
 
-function drawRanges(nodes: readonly NodeInfo[], options: BirthOptions): Descriptor[] {
+/**
+ * Of the same members the same ones hold the replicas, whoever was told `init`: of two births at the same moment one at most gets a
+ * majority of them, for a node takes one birth only.
+ */
+function drawRanges(nodes: BirthDocument['tokens'], options: BirthOptions): Descriptor[] {
   const count = options.replicas ?? Math.min(DEFAULT_REPLICAS, nodes.length)
   if (!Number.isInteger(count) || count < 1 || count > nodes.length || count > REPLICAS_MAX) {
     const most = Math.min(nodes.length, REPLICAS_MAX)
@@ -44,7 +48,9 @@ function drawRanges(nodes: readonly NodeInfo[], options: BirthOptions): Descript
       `replicas: expected 1 to ${most} on ${nodes.length} nodes, got ${options.replicas}`,
     )
   }
-  const replicas: ReplicaDescriptor[] = nodes.slice(0, count).map(({ node }, at) => ({
+  const byToken = [...nodes].sort((a, b) => (a.token < b.token ? -1 : 1))
+  const holders = byToken.slice(0, count).sort((a, b) => a.node - b.node)
+  const replicas: ReplicaDescriptor[] = holders.map(({ node }, at) => ({
     replica: (at + 1) as ReplicaId,
     node,
     role: 'voter',

@@ -56,7 +56,8 @@ describe('init', () => {
     const db = await bench.connect(nodes)
     const { ranges } = await serving(db, { nodes: 3, ranges: 4 })
     expect(ranges.map(({ start }) => start).slice(2)).toEqual(['h', 't'])
-    for (const { replicas } of ranges) expect(replicas).toEqual([1])
+    expect(new Set(ranges.map(({ replicas }) => String(replicas))).size).toBe(1)
+    for (const { replicas } of ranges) expect(replicas).toHaveLength(1)
     for (const key of ['a', 'h', 'z']) await db.put(key, key)
     expect(await db.getMany(['a', 'h', 'z'])).toEqual(['a', 'h', 'z'])
   })
@@ -69,6 +70,29 @@ describe('init', () => {
     await node!.start()
     const { nodes } = await initCluster(node!.client)
     expect(nodes.map((each) => each.peerAddress)).toEqual([node!.peer, other!.peer])
+  })
+})
+
+describe('two nodes that are told init at the same moment', () => {
+  test('name the same nodes for the replicas: one birth at most gets a majority of them', () => {
+    const members = ['c', 'a', 'e', 'b', 'd'].map((token, at) => {
+      const [clientAddress, peerAddress] = [`127.0.0.1:${at + 1}`, `127.0.0.1:${at + 101}`]
+      return { token, cluster: null, node: null, pid: 1, clientAddress, peerAddress, nodes: [] }
+    })
+    for (const replicas of [1, 2, 3, 4, 5]) {
+      // Each names itself first.
+      const told = members.map((first) => {
+        const all = [first, ...members.filter((each) => each !== first)]
+        const { ranges, tokens } = drawBirth(newClusterId(), all, { replicas, splitAt: [storedKeyOf('m')] })
+        return ranges.map((range) => {
+          const holders = new Set(range.replicas.map(({ node }) => node))
+          return tokens.flatMap(({ node, token }) => (holders.has(node) ? [token] : [])).sort()
+        })
+      })
+      for (const ranges of told) {
+        for (const holders of ranges) expect(holders).toEqual(['a', 'b', 'c', 'd', 'e'].slice(0, replicas))
+      }
+    }
   })
 })
 
