@@ -1,10 +1,21 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { holdfastOnce, Spawned } from './spawned.js'
+import { holdfast, holdfastOnce, Spawned } from './spawned.js'
 
 let folder = ''
 const running: Spawned[] = []
@@ -58,6 +69,22 @@ describe('one node', () => {
     const node = start('--port', '0')
     await ready(node)
     expect(await node.stop(signal)).toBe(0)
+  })
+
+  it.skipIf(!existsSync('/dev/full'))('serves, and stops in order, where its log has no room', async () => {
+    const full = openSync('/dev/full', 'w')
+    const argv = [holdfast, 'start', '--data', data(), '--port', '0', '--log-level', 'debug']
+    const node = spawn(process.execPath, argv, { stdio: ['ignore', full, 'inherit', 'ipc'] })
+    closeSync(full)
+    try {
+      const [{ clientAddress }] = (await once(node, 'message')) as [{ clientAddress: string }]
+      expect((await holdfastOnce('init', '-e', clientAddress)).code).toBe(0)
+      expect((await holdfastOnce('put', 'a', 'b', '-e', clientAddress)).code).toBe(0)
+      node.kill('SIGTERM')
+      expect(await once(node, 'exit')).toEqual([0, null])
+    } finally {
+      node.kill('SIGKILL')
+    }
   })
 
   it('ends when the pipe to its parent closes', async () => {
