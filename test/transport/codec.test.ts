@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Generation, NodeId, RangeId, Version } from '../../src/base/ids.js'
+import type { Generation, RangeId, Version } from '../../src/base/ids.js'
 import { limits } from '../../src/base/limits.js'
 import type { Request, ServerHello } from '../../src/kv/requests.js'
 import { loadDefinitions } from '../../src/transport/proto-files.js'
@@ -96,7 +96,7 @@ describe('what is encoded by hand is what the .proto says', () => {
     )
     expect(decodePeerFrame(beat, BOOT)).toEqual({ wallMs: 123, batch: 2 ** 53 - 1, messages: [] })
     fc.assert(
-      fc.property(cluster, node, fc.maxSafeNat(), (id, info, number) => {
+      fc.property(cluster, node, fc.integer({ min: 1, max: 2 ** 53 - 1 }), (id, info, number) => {
         const hello: ServerHello = { cluster: id, node: info.node, nodes: [info], version: number as Version }
         const server = through('holdfast.v1.Stream', 'Connect', 'response', encodeHello(hello))
         expect(decodeServerFrame(server).hello).toEqual(hello)
@@ -354,14 +354,22 @@ function damaged(frame: Buffer, at: number, byte: number): Buffer {
   return at % 3 === 0 ? copy.subarray(0, at % (copy.length + 1)) : copy
 }
 
-test('node ids start at 1', () => {
-  const words = {
-    cluster: 'a'.repeat(32),
-    info: { node: 0 as NodeId, clientAddress: 'a:1', peerAddress: 'a:2', pid: 1 },
-  }
-  const rest = { boot: 1, to: 1, protocolLowest: 1, protocolHighest: 1, wallMs: 1, channel: 'control' }
+describe('a hello', () => {
+  const info = { node: 1, clientAddress: 'a:1', peerAddress: 'a:2', pid: 1 }
+  const numbers = { boot: 1, to: 1, protocolLowest: 1, protocolHighest: 1, wallMs: 1 }
   const history = { boots: [1], batches: [1], rejoins: [] }
-  expect(() => decodePeerHello(encodePeerHello({ ...words, ...rest, history } as never))).toThrow(
-    'node id is 0, expected 1 or more',
-  )
+  const whole = { cluster: 'a'.repeat(32), info, ...numbers, channel: 'control', history }
+
+  // What goes on disk would be refused when it is read again.
+  test.each([
+    ['node id', { info: { ...info, node: 0 } }],
+    ['node id', { to: 0 }],
+    ['boot', { boot: 0 }],
+    ['a boot of the history', { history: { ...history, boots: [0] } }],
+    ['a batch of the history', { history: { ...history, batches: [0] } }],
+    ['a mark of the history', { history: { ...history, rejoins: [0] } }],
+  ])('%s starts at 1', (what, over) => {
+    const frame = encodePeerHello({ ...whole, ...over } as never)
+    expect(() => decodePeerHello(frame)).toThrow(`${what} is 0, expected 1 or more`)
+  })
 })

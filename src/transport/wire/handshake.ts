@@ -99,12 +99,16 @@ function readHello(reader: Reader): PeerHello {
   return {
     cluster: clusterOf(cluster),
     info,
-    boot: numbers.boot as BootId,
+    boot: idOf<BootId>(numbers.boot, 'boot'),
     to: idOf<NodeId>(numbers.to, 'node id'),
     protocolLowest: numbers.protocolLowest,
     protocolHighest: numbers.protocolHighest,
     wallMs: numbers.wallMs,
     channel,
-    history: { boots: boots as BootId[], batches, rejoins: rejoins as BootId[] },
+    history: {
+      boots: boots.map((boot) => idOf<BootId>(boot, 'a boot of the history')),
+      batches: batches.map((batch) => idOf(batch, 'a batch of the history')),
+      rejoins: rejoins.map((mark) => idOf<BootId>(mark, 'a mark of the history')),
+    },
   }
 }
