@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { Command, Option } from 'commander'
 import { errorCatalogue, HoldfastError } from '../../src/base/errors.js'
 import type { LogLevel } from '../../src/base/ports.js'
@@ -210,19 +211,34 @@ const LISTEN_PROBLEMS: Readonly<Record<string, string>> = {
 
 /** An address that can't be listened on is told with the flag that changes it. */
 function namingTheFlag(error: unknown, { listen, peerListen, http }: NodeSettings): unknown {
-  if (!(error instanceof Error) || !('code' in error)) return error
-  const problem = LISTEN_PROBLEMS[String(error.code)]
+  if (!isOfListening(error)) return error
+  const problem = LISTEN_PROBLEMS[error.code]
   if (problem === undefined) return error
-  const isMeant = (asked: string): boolean => {
-    const { host, port } = splitAddress(asked)
-    return 'port' in error ? error.port === port : 'hostname' in error && error.hostname === host
-  }
-  const others = [
+  const all = [
+    { flag: '--listen', asked: listen },
     { flag: '--peer-listen', asked: peerListen },
     ...(http === null ? [] : [{ flag: '--http', asked: http }]),
   ]
-  const { flag, asked } = others.find((other) => isMeant(other.asked)) ?? { flag: '--listen', asked: listen }
+  const where = error.address ?? error.hostname
+  const isOf = ({ host, port }: { host: string; port: number }) =>
+    // Of a name that was resolved the error says the address only.
+    (host === where || (where === error.address && isIP(host) === 0)) && (error.port ?? port) === port
+  const { flag, asked } = all.find((each) => isOf(splitAddress(each.asked))) ?? all[0]!
   return new HoldfastError('UNAVAILABLE', `${asked} ${problem}: choose another address with ${flag}`, { cause: error })
+}
+
+interface ListenError extends Error {
+  readonly code: string
+  readonly port?: number
+  readonly address?: string
+  readonly hostname?: string
+}
+
+/** Not of a file: that may be refused with EACCES, too. */
+function isOfListening(error: unknown): error is ListenError {
+  return (
+    error instanceof Error && 'syscall' in error && ['listen', 'bind', 'getaddrinfo'].includes(String(error.syscall))
+  )
 }
 
 /** What nobody caught leaves the process in a state nobody knows: it ends, with the reason in the log. */

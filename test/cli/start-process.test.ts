@@ -135,6 +135,32 @@ describe('bad input is refused by name', () => {
     server.close()
   })
 
+  it('a port in use at another address than another flag has it', async () => {
+    const { server, port } = await listening()
+    const node = start('--listen', `127.0.0.1:${port}`, '--peer-listen', `127.0.0.2:${port}`, '--http', 'off')
+    expect((await node.ended).code).toBe(3)
+    expect(node.err).toContain(`127.0.0.1:${port} is in use by another process: choose another address with --listen`)
+    server.close()
+  })
+
+  it('a file that may not be read is no matter of an address', async () => {
+    const planted = `
+      import fs from 'node:fs/promises'
+      import { syncBuiltinESMExports } from 'node:module'
+      const { readdir } = fs
+      fs.readdir = async (path, ...rest) => {
+        if (String(path).endsWith('log')) throw Object.assign(new Error('EACCES: ' + path), { code: 'EACCES', syscall: 'scandir', path })
+        return readdir(path, ...rest)
+      }
+      syncBuiltinESMExports()`
+    const env = { ...process.env, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(planted)}` }
+    const node = new Spawned(['start', '--data', data(), '--port', '0'], { cwd: folder, env })
+    running.push(node)
+    expect((await node.ended).code).not.toBe(0)
+    expect(node.err).toContain('EACCES')
+    expect(node.err).not.toContain('--listen')
+  })
+
   it('an HTTP port in use, with the flag that changes it', async () => {
     const { server, port } = await listening()
     const node = start('--port', '0', '--http', `127.0.0.1:${port}`)
