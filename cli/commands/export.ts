@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, type WriteStream } from 'node:fs'
+import { realpath, rename, stat } from 'node:fs/promises'
 import { finished } from 'node:stream/promises'
 import { Command, Option } from 'commander'
 import type { Holdfast } from '../../src/client/index.js'
@@ -11,6 +12,8 @@ import type { Terminal } from '../terminal.js'
 const EXPORT_DEADLINE_MS = 30_000
 /** Lines are written in parts of about this size. */
 const PART_CHARACTERS = 64 * 1024
+/** Less what the process masks out. */
+const NEW_FILE_MODE = 0o666
 
 interface ExportOptions extends ClusterOptions {
   readonly output?: string
@@ -20,7 +23,9 @@ interface ExportOptions extends ClusterOptions {
 export function exportCommand(context: Context): Command {
   return new Command('export')
     .description('write all keys and values as JSON Lines, in key order')
-    .addOption(new Option('-o, --output <file>', 'write here instead of standard output'))
+    .addOption(
+      new Option('-o, --output <file>', 'write here instead of standard output; <file>.part until it is whole'),
+    )
     .addOption(
       new Option('--namespace <name>', 'string keys, tuple keys, or both')
         .choices(['raw', 'tuple', 'all'])
@@ -40,9 +45,12 @@ Examples:
     )
     .action(async (options: ExportOptions) => {
       const started = performance.now()
-      const sink = options.output === undefined ? terminalSink(context.terminal) : fileSink(options.output)
-      const rows = await withCluster(context, options, (db) => writeRows(db, options.namespace, sink))
-      await sink.close()
+      const rows = await withCluster(context, options, async (db) => {
+        const sink = options.output === undefined ? terminalSink(context.terminal) : await fileSink(options.output)
+        const written = await writeRows(db, options.namespace, sink)
+        await sink.close()
+        return written
+      })
       const seconds = (performance.now() - started) / 1000
       context.terminal.note(`${rows} rows in ${seconds.toFixed(1)} s\n`)
     })
@@ -57,8 +65,18 @@ function terminalSink(terminal: Terminal): Sink {
   return { write: (text) => terminal.write(text), close: async () => {} }
 }
 
-function fileSink(path: string): Sink {
-  const stream = createWriteStream(path)
+/** A file that is there already is replaced once the new one is whole, so that it survives what goes wrong before. */
+async function fileSink(path: string): Promise<Sink> {
+  const there = await stat(path).catch(() => null)
+  // A pipe or a device is written to as it is.
+  if (there !== null && !there.isFile()) return streamSink(createWriteStream(path), async () => {})
+  const whole = there === null ? path : await realpath(path)
+  const part = `${whole}.part`
+  const stream = createWriteStream(part, { mode: there?.mode ?? NEW_FILE_MODE })
+  return streamSink(stream, () => rename(part, whole))
+}
+
+function streamSink(stream: WriteStream, whole: () => Promise<void>): Sink {
   const ended = finished(stream)
   // Looked at in close; a failure before that must not count as unhandled.
   ended.catch(() => {})
@@ -70,6 +88,7 @@ function fileSink(path: string): Sink {
     async close() {
       stream.end()
       await ended
+      await whole()
     },
   }
 }

@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { KeySample } from '../../cli/sampling.js'
 import { HoldfastError } from '../../src/base/errors.js'
+import type { Entry, ScanOptions } from '../../src/client/index.js'
 import { Harness } from './harness.js'
 
 let cli = new Harness()
@@ -47,6 +48,32 @@ describe('export and import', () => {
     const file = join(folder, 'out.jsonl')
     expect((await cli.run(['export', '--namespace', 'raw', '-o', file])).exit).toBe(0)
     expect(readFileSync(file, 'utf8').trim().split('\n')).toHaveLength(3)
+  })
+
+  it('an export that fails leaves the file as it was; the next one replaces it', async () => {
+    const large = { key: 'large', value: 'x'.repeat(100_000), codec: 'utf8' }
+    await cli.run(['import', rowsFile([...VALUES, large])])
+    const file = join(folder, 'out.jsonl')
+    writeFileSync(file, 'older', { mode: 0o600 })
+    const { scan } = cli.cluster
+    cli.cluster.scan = async function* <T>(options?: ScanOptions) {
+      yield* scan.call(cli.cluster, options) as AsyncGenerator<Entry<T>>
+      throw new HoldfastError('UNAVAILABLE', 'nobody there')
+    }
+    expect((await cli.run(['export', '-o', file])).exit).toBe(3)
+    expect(readFileSync(file, 'utf8')).toBe('older')
+    cli.cluster.scan = scan
+    const link = join(folder, 'link.jsonl')
+    symlinkSync(file, link)
+    expect((await cli.run(['export', '-o', link])).exit).toBe(0)
+    expect(readFileSync(file, 'utf8').trim().split('\n')).toHaveLength(VALUES.length + 1)
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    expect(readdirSync(folder).sort()).toEqual(['link.jsonl', 'out.jsonl', 'rows.jsonl'])
+  })
+
+  it('a device is written to as it is', async () => {
+    expect((await cli.run(['export', '-o', '/dev/null'])).exit).toBe(0)
+    expect(statSync('/dev/null').isFile()).toBe(false)
   })
 
   it('a file that cannot be written is an error that names it', async () => {
