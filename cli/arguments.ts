@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander'
+import { HoldfastError } from '../src/base/errors.js'
 import { limits } from '../src/base/limits.js'
 import { type Consistency, consistencies } from '../src/client/index.js'
 
@@ -49,12 +50,20 @@ export const endpointOption = () =>
     `client addresses of nodes, one that answers is enough (default: HOLDFAST_ENDPOINTS, else ${DEFAULT_ENDPOINT})`,
   ).argParser(addressList)
 
-/** What --endpoint says, else the environment, else this machine. */
+/** What --endpoint says, else the environment, else this machine. Throws INVALID_ARGUMENT for what the environment says. */
 export function endpointsOf(
   { endpoint }: Pick<ClusterOptions, 'endpoint'>,
   env: Readonly<Record<string, string | undefined>>,
 ): readonly string[] {
-  return endpoint ?? env.HOLDFAST_ENDPOINTS?.split(',') ?? [DEFAULT_ENDPOINT]
+  if (endpoint !== undefined) return endpoint
+  const named = env.HOLDFAST_ENDPOINTS?.trim() ?? ''
+  if (named === '') return [DEFAULT_ENDPOINT]
+  try {
+    return addressList(named)
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error
+    throw new HoldfastError('INVALID_ARGUMENT', `HOLDFAST_ENDPOINTS is ${JSON.stringify(named)}: ${error.message}`)
+  }
 }
 
 export const deadlineOption = (defaultMs: number = limits.defaultDeadlineMs) =>

@@ -123,10 +123,20 @@ describe('get, put and del', () => {
 
   it('connect to the endpoint of the flag, else of the environment, else of this machine', async () => {
     await cli.run(['get', 'a'])
-    cli.env = { HOLDFAST_ENDPOINTS: 'x:1,y:2' }
+    cli.env = { HOLDFAST_ENDPOINTS: 'x:1, y:2' }
     await cli.run(['get', 'a'])
     await cli.run(['get', 'a', '-e', 'z:3'])
-    expect(cli.connected.map((each) => each.endpoints)).toEqual([['127.0.0.1:7400'], ['x:1', 'y:2'], ['z:3']])
+    cli.env = { HOLDFAST_ENDPOINTS: '' }
+    await cli.run(['get', 'a'])
+    const local = ['127.0.0.1:7400']
+    expect(cli.connected.map((each) => each.endpoints)).toEqual([local, ['x:1', 'y:2'], ['z:3'], local])
+  })
+
+  it.each(['x', 'x:1,,y:2', 'x:1,http://y:2'])('refuse HOLDFAST_ENDPOINTS=%s, naming it', async (endpoints) => {
+    cli.env = { HOLDFAST_ENDPOINTS: endpoints }
+    const { exit, err } = await cli.run(['get', 'a'])
+    expect([exit, err]).toEqual([2, expect.stringMatching(/HOLDFAST_ENDPOINTS.*Expected/)])
+    expect(cli.connected).toEqual([])
   })
 
   it('close the connection, also after an error', async () => {
