@@ -32,14 +32,14 @@ const ANSWER_MS_MAX = 2_000
 export async function rejoinNode({ dataDirectory, from }: RejoinOptions): Promise<Rejoined> {
   const directory = await openDataDirectory(dataDirectory, { mendFormat: true })
   try {
-    const { files } = directory
+    const { files, isFormatNew } = directory
     const found = await readIdentity(files).catch((error: HoldfastError) => {
       if (from === undefined) throw error
       return null
     })
     const identity = await identityOf(found, { dataDirectory, ...(from === undefined ? {} : { from }) })
     const { cluster, node } = identity
-    if (isSoleHolder(identity)) throw soleHolder(identity, dataDirectory)
+    if (isSoleHolder(identity)) throw soleHolder(identity, { dataDirectory, isFormatNew })
     // The mark comes last: with it, and the old log, the node would be taken back with promises it may have forgotten.
     const aside = await directory.putAside(['log', 'state', ...(found === null ? ['node.json'] : [])])
     await writeIdentity(files, rejoined(identity, { token: newToken(), mark: newBootId() }))
@@ -88,11 +88,17 @@ async function refuseLive({ node, peerAddress }: NodeInfo, cluster: ClusterId): 
   if (there?.node === node && there.cluster === cluster) throw stillRuns(node, peerAddress)
 }
 
-function soleHolder({ cluster, node }: Identity, dataDirectory: string): HoldfastError {
+function soleHolder(
+  { cluster, node }: Identity,
+  { dataDirectory, isFormatNew }: { dataDirectory: string; isFormatNew: boolean },
+): HoldfastError {
+  const what = isFormatNew
+    ? 'The file FORMAT is written anew: if that was all, start the node. Else bring back the directory from a copy'
+    : 'Bring back the directory from a copy'
   return new HoldfastError(
     'NOT_PERMITTED',
     `node ${node} holds the only replicas of cluster ${cluster}: without what ${dataDirectory} holds, no other node could give it ` +
-      'new ones. Nothing was put aside. Bring back the directory from a copy',
+      `new ones. Nothing was put aside. ${what}`,
   )
 }
 

@@ -18,6 +18,8 @@ const OURS = /^(CLEAN|node\.json|peers\.json|log|state|state\.lost|snapshots|asi
 
 export interface DataDirectory {
   readonly files: Files
+  /** FORMAT was damaged or missing, or there was no directory: it was written just now. */
+  readonly isFormatNew: boolean
   /**
    * Moves those of these files and directories that there are into a new directory `aside-<n>/` and resolves to its name, null where
    * there is none of them. Durable then. Nothing of them may be open.
@@ -45,11 +47,13 @@ export async function openDataDirectory(
   const files = await openUnlocked(directory, mend, options.metrics)
   const unlock = await takeLock(directory)
   try {
-    if (!(await isFormatKnown(directory, files, mend))) await writeFormat(files)
+    const isFormatNew = !(await isFormatKnown(directory, files, mend))
+    if (isFormatNew) await writeFormat(files)
     // Not before it is known to be ours: it may have been given by mistake.
     await chmod(directory, 0o700)
     return {
       files,
+      isFormatNew,
       putAside: (names) => putAside(directory, files, names),
       async release() {
         await files.close()

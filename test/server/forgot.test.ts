@@ -247,6 +247,16 @@ describe('a node that holds the only replicas of its cluster, and has forgotten,
   })
 })
 
+test('FORMAT damaged where the only replicas are: rejoin puts nothing aside, mends it, and says that this may do', async () => {
+  const [node] = await bench.cluster(1)
+  await node!.stop()
+  await writeFile(inside(node!, 'FORMAT'), 'holdfast')
+  const { message } = await refusal(rejoinNode({ dataDirectory: node!.directory }))
+  expect(message).toMatch(/Nothing was put aside\. The file FORMAT is written anew: if that was all, start the node/)
+  await node!.start()
+  expect(await replicasOf(node!)).toBe(2)
+})
+
 describe('a disk that was lost', () => {
   test('the node comes back as itself, told by another one who it was', async () => {
     const nodes = await bench.cluster(3)
