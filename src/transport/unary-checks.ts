@@ -5,6 +5,8 @@ import type { InitRequest } from './wire/unary-admin.js'
 
 /** Keyspace and key together must fit limits.keyBytesMax; users see only their own part. */
 const USER_KEY_BYTES_MAX = limits.keyBytesMax - 4
+/** Of all together: the birth of a cluster names each twice, as an end and as a start, and must fit into a message. */
+const CUT_BYTES_MAX = 2 * 1024 * 1024
 
 /** Sizes and shape of unary calls. Each throws a HoldfastError that names the value and what was expected. */
 
@@ -70,6 +72,8 @@ export function checkInit({ replicas, splitAt }: InitRequest): void {
     )
   }
   for (const key of splitAt) checkSize('a cut', key.length, limits.keyBytesMax)
+  const bytes = splitAt.reduce((sum, key) => sum + key.length, 0)
+  checkSize('the sum of all cuts', bytes, CUT_BYTES_MAX)
 }
 
 function checkCondition(condition: UnaryCondition | null): number {

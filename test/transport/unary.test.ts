@@ -286,6 +286,16 @@ describe('init', () => {
     ])
   })
 
+  test('refuses more cuts than the birth of a cluster has room for', async () => {
+    const { address } = await start({}, async () => ({ cluster: CLUSTER, nodes: [NODE] }))
+    const cuts = (count: number) => Array.from({ length: count }, () => '\x00'.repeat(limits.keyBytesMax) as never)
+    await initCluster(address, { splitAt: cuts(512) })
+    await expect(initCluster(address, { splitAt: cuts(513) })).rejects.toMatchObject({
+      code: 'TOO_LARGE',
+      message: expect.stringContaining('the sum of all cuts has 2101248 bytes, expected at most 2097152'),
+    })
+  })
+
   test('rejects with the code and the address', async () => {
     const { address } = await start({}, () => Promise.reject(new HoldfastError('WRONG_CLUSTER', 'taken')))
     await expect(initCluster(address)).rejects.toMatchObject({ code: 'WRONG_CLUSTER', message: `${address}: taken` })
