@@ -19,7 +19,7 @@ export interface Born {
 export interface Context {
   readonly terminal: Terminal
   readonly connect: (options: ConnectOptions) => Promise<Holdfast>
-  readonly initCluster: (address: string, options: InitOptions) => Promise<Born>
+  readonly initCluster: (addresses: readonly string[], options: InitOptions) => Promise<Born>
   /** Set by a command that ends well but not with 0: not found, for example. */
   exitCode: number
 }

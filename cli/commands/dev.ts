@@ -136,7 +136,7 @@ async function serve({ state, layout, supervisor, say, context }: Parts, stop: A
   await supervisor.startAll(stop)
   if (stop.aborted) return
   if (!state.initialised) {
-    await context.initCluster(endpoints[0]!, { replicas: Math.min(REPLICAS_MAX, state.nodes.length) })
+    await context.initCluster(endpoints.slice(0, 1), { replicas: Math.min(REPLICAS_MAX, state.nodes.length) })
     layout.write({ ...state, initialised: true })
   }
   const db = await context.connect({ endpoints, deadlineMs: SERVE_MS_MAX, signal: stop })

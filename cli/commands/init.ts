@@ -32,7 +32,7 @@ export function initCommand(context: Context): Command {
     .addHelpText(
       'after',
       `
-Ask one node; it finds the others through the peer addresses it was started with.
+Asks one node, the first that can be reached; it finds the others through the peer addresses it was started with.
 
 Examples:
   holdfast init -e 127.0.0.1:7400
@@ -40,8 +40,7 @@ Examples:
   holdfast init --split-at '["user",5000]' --split-at '["user",9000]'`,
     )
     .action(async (options: InitCommandOptions) => {
-      const [endpoint] = endpointsOf(options, context.terminal.env)
-      const born = await context.initCluster(endpoint!, {
+      const born = await context.initCluster(endpointsOf(options, context.terminal.env), {
         ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
         ...(options.splitAt === undefined ? {} : { splitAt: options.splitAt.map((key) => storedKeyOf(parseKey(key))) }),
         deadlineMs: options.deadline,

@@ -44,6 +44,8 @@ export class Membership {
   readonly #problems: ProblemLog
   #identity: Identity
   #becoming: Promise<void> | null = null
+  /** `init` said again while it is under way is the same one. */
+  #birthGiven: Promise<void> | null = null
   #stopped = false
   readonly #timers = new Set<() => void>()
 
@@ -91,12 +93,21 @@ export class Membership {
   /** `holdfast init`: this node and those it was told to join become a cluster. The same answer when it was one before. */
   async init(options: BirthOptions): Promise<{ cluster: string; nodes: readonly NodeInfo[] }> {
     if (this.#identity.cluster === null) {
-      const members = await this.#gather()
-      const document = drawBirth(newClusterId(), members, options)
-      await this.birth(document)
+      this.#birthGiven ??= this.#giveBirth(options).finally(() => {
+        this.#birthGiven = null
+      })
+      await this.#birthGiven
     }
+    // It may be on its way to the disk only.
+    await this.#becoming
     const { cluster, birth } = this.#identity
     return { cluster: cluster!, nodes: birth?.nodes ?? [] }
+  }
+
+  async #giveBirth(options: BirthOptions): Promise<void> {
+    const members = await this.#gather()
+    // One of another node may have come in meanwhile.
+    if (this.#identity.cluster === null) await this.birth(drawBirth(newClusterId(), members, options))
   }
 
   /** Everyone who is to be born: all must answer and none may belong to a cluster yet. */

@@ -46,6 +46,13 @@ export function errorFromStatus(address: string, error: grpc.StatusObject | grpc
   return new HoldfastError(code, `${address}: ${withoutTime(error.details)}`, details)
 }
 
+/** Of a failed call: the node said why; or there was no connection, so that nothing was sent; or nobody knows what became of it. */
+export function whoFailed({ cause }: HoldfastError): 'node' | 'connection' | 'call' {
+  const { metadata, details = '' } = (cause ?? {}) as Partial<grpc.ServiceError>
+  if (isErrorCode(metadata?.get(CODE_KEY)[0])) return 'node'
+  return /^(No connection established|Name resolution failed)/.test(details) ? 'connection' : 'call'
+}
+
 /** For calls that failed below the level of Holdfast. */
 function codeOf(status: grpc.status): ErrorCode {
   if (status === grpc.status.DEADLINE_EXCEEDED) return 'DEADLINE'

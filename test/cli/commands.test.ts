@@ -269,7 +269,7 @@ describe('the cluster', () => {
     expect(json).toMatchObject([{ cluster: 'c0ffee' }])
     expect(cli.inits).toEqual([
       {
-        address: 'h:1',
+        addresses: ['h:1'],
         options: { replicas: 1, splitAt: ['g', 'n', ['u', 5]].map((key) => storedKeyOf(key)), deadlineMs: 30_000 },
       },
     ])

@@ -15,7 +15,7 @@ export interface Ran {
 export class Harness {
   readonly cluster = new MemoryCluster()
   readonly connected: ConnectOptions[] = []
-  readonly inits: { readonly address: string; readonly options: InitOptions }[] = []
+  readonly inits: { readonly addresses: readonly string[]; readonly options: InitOptions }[] = []
   env: Record<string, string> = {}
 
   async run(argv: readonly string[], input: string | readonly Uint8Array[] = ''): Promise<Ran> {
@@ -38,9 +38,9 @@ export class Harness {
         this.connected.push(options)
         return this.cluster as unknown as Holdfast
       },
-      initCluster: async (address, options) => {
-        this.inits.push({ address, options })
-        return { cluster: 'c0ffee', nodes: [{ node: 1, clientAddress: address, peerAddress: '127.0.0.1:7500' }] }
+      initCluster: async (addresses, options) => {
+        this.inits.push({ addresses, options })
+        return { cluster: 'c0ffee', nodes: [{ node: 1, clientAddress: addresses[0]!, peerAddress: '127.0.0.1:7500' }] }
       },
       exitCode: 0,
     }

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { silentLogger } from '../../src/base/ports.js'
 import { initCluster, storedKeyOf } from '../../src/client/index.js'
 import { drawBirth } from '../../src/server/birth.js'
-import { Membership } from '../../src/server/membership.js'
+import { Membership, type MembershipParts } from '../../src/server/membership.js'
 import { newClusterId } from '../../src/server/real-ports.js'
 import { openDataDirectory } from '../../src/storage/data-directory.js'
 import { newIdentity, readIdentity, writeIdentity } from '../../src/storage/identity.js'
@@ -14,6 +14,25 @@ afterEach(() => bench.clear())
 
 async function clusterOf(node: TestNode): Promise<string | null> {
   return (await callIdentify(node.peer)).cluster
+}
+
+function membershipOf(over: Partial<MembershipParts> = {}): Membership {
+  return new Membership({
+    identity: newIdentity('f'.repeat(32)),
+    self: () => ({ clientAddress: 'here:1', peerAddress: 'here:2' }),
+    join: [],
+    logger: silentLogger,
+    fatal: (reason) => {
+      throw new Error(reason)
+    },
+    save: async () => {},
+    becomeMember: async () => {},
+    nodes: () => [],
+    isConnected: () => false,
+    nodeSeen: () => {},
+    admit: () => null,
+    ...over,
+  })
 }
 
 describe('init', () => {
@@ -48,6 +67,12 @@ describe('init', () => {
     const again = await Promise.all(nodes.map(({ client }) => initCluster(client, { replicas: 1 })))
     expect(new Set(again.map(({ cluster }) => cluster)).size).toBe(1)
     for (const { nodes: born } of again) expect(born).toHaveLength(3)
+  })
+
+  test('twice at once, at one node, makes one cluster', async () => {
+    const nodes = await bench.unborn(2)
+    const [one, two] = await Promise.all([initCluster(nodes[0]!.client), initCluster(nodes[0]!.client)])
+    expect(one).toEqual(two)
   })
 
   test('cuts the data where --split-at says, and makes as many replicas as asked', async () => {
@@ -131,24 +156,23 @@ describe('init refuses, and makes nothing', () => {
 
   test('a node whose addresses are not known yet: it is not identified before', async () => {
     const addresses = { clientAddress: '', peerAddress: '' }
-    const membership = new Membership({
-      identity: newIdentity('f'.repeat(32)),
-      self: () => addresses,
-      join: [],
-      logger: silentLogger,
-      fatal: (reason) => {
-        throw new Error(reason)
-      },
-      save: async () => {},
-      becomeMember: async () => {},
-      nodes: () => [],
-      isConnected: () => false,
-      nodeSeen: () => {},
-      admit: () => null,
-    })
+    const membership = membershipOf({ self: () => addresses })
     expect(() => membership.identify()).toThrow(expect.objectContaining({ code: 'UNAVAILABLE' }))
     Object.assign(addresses, { clientAddress: 'here:1', peerAddress: 'here:2' })
     expect(membership.identify()).toMatchObject({ cluster: null, ...addresses })
+  })
+
+  test('while a birth is on its way to the disk, until it is there', async () => {
+    let fail = (_: Error): void => {}
+    const save = () => new Promise<void>((_, reject) => (fail = reject))
+    const membership = membershipOf({ save })
+    const document = drawBirth(newClusterId(), [membership.identify()], { replicas: null, splitAt: [] })
+    const written = membership.birth(document)
+    const again = membership.init({ replicas: null, splitAt: [] })
+    fail(new Error('no room'))
+    await expect(again).rejects.toThrow('no room')
+    await expect(written).rejects.toThrow('no room')
+    expect(membership.identity.cluster).toBeNull()
   })
 
   test('a cut outside the data, naming it', async () => {

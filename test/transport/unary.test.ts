@@ -299,7 +299,34 @@ describe('init', () => {
   test('rejects with the code and the address', async () => {
     const { address } = await start({}, () => Promise.reject(new HoldfastError('WRONG_CLUSTER', 'taken')))
     await expect(initCluster(address)).rejects.toMatchObject({ code: 'WRONG_CLUSTER', message: `${address}: taken` })
-    await expect(initCluster('127.0.0.1:1')).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    const { code, message } = await initCluster(['127.0.0.1:1', '127.0.0.1:2']).catch((error) => error)
+    expect([code, message]).toEqual(['UNAVAILABLE', expect.stringMatching(/^127\.0\.0\.1:1: .*; 127\.0\.0\.1:2: /)])
+  })
+
+  test('asks the first of several that can be reached, and no other', async () => {
+    const { address } = await start({}, () => Promise.reject(new HoldfastError('UNAVAILABLE', 'not now')))
+    const other = await start({}, async () => ({ cluster: CLUSTER, nodes: [NODE] }))
+    expect(await initCluster(['127.0.0.1:1', other.address])).toEqual({ cluster: CLUSTER, nodes: [NODE] })
+    await expect(initCluster([address, other.address])).rejects.toMatchObject({ message: `${address}: not now` })
+  })
+
+  test('without an answer it is not known what became of it', async () => {
+    const never = new Promise<never>(() => {})
+    const { address } = await start({}, () => never)
+    await expect(initCluster(address, { deadlineMs: 20 })).rejects.toMatchObject({
+      code: 'OUTCOME_UNKNOWN',
+      message: expect.stringMatching(/may have been made.*Say init again, to the same node/),
+      mayHaveBeenApplied: true,
+    })
+    const asked = new Mailbox<string>()
+    const lost = await start({}, () => {
+      asked.put('init')
+      return never
+    })
+    const answer = expect(initCluster(lost.address)).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    await asked.count(1)
+    await lost.close(0)
+    await answer
   })
 })
 
