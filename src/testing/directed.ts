@@ -110,10 +110,12 @@ function faultsFor(
   const node = 1 + random.below(nodes)
   const deed = soon(drawn.deed, phase, node)
   const forMs = drawn.isMomentary ? 0 : Math.round(random.between(100, 1_000))
+  // Of three nodes a partial partition needs all.
+  const forHarm = deed.kind === 'harm' || name === 'partition partial'
   const brought =
     name === 'snapshot rotten'
       ? duringSnapshot(phase, random, { atMs, node, other: 1 + (node % nodes) })
-      : bringAbout(phase, random, { atMs, node, forHarm: deed.kind === 'harm' })
+      : bringAbout(phase, random, { atMs, node, forHarm })
   return [...brought, { atMs: atMs + 1, forMs, during: phase, waitMs: PATIENCE_MS, ...deed }]
 }
 
