@@ -18,10 +18,10 @@ export const CELLS: readonly Cell[] = FAULT_NAMES.flatMap((name) => PHASES.map((
  * so many faults meet these by chance; splits, transfers and starts are over in some milliseconds.
  */
 const WEIGHTS: Readonly<Record<Phase, number>> = {
-  idle: 4,
+  idle: 5,
   election: 1,
   snapshot: 3,
-  split: 4,
+  split: 5,
   transfer: 5,
   membership: 1,
   restart: 4,
@@ -31,6 +31,8 @@ const WEIGHTS: Readonly<Record<Phase, number>> = {
 const RARE_WEIGHT = 5
 /** Of a snapshot that is damaged while another node starts: in two tries of three it is in before, or nothing of it has come yet. */
 const RAREST_WEIGHT = 14
+/** Of a partial partition, which needs a middle and both its sides to run. */
+const PARTIAL_WEIGHT = 8
 const RARE: ReadonlySet<string> = new Set<Harm>([
   'entry rotten',
   'log rotten',
@@ -67,6 +69,7 @@ function weightOf({ name, phase }: Cell): number {
   // What rots is taken in at that moment.
   if (name === 'snapshot rotten' && phase === 'idle') return 0
   if (name === 'snapshot rotten' && phase === 'restart') return RAREST_WEIGHT
+  if (name === 'partition partial' && phase === 'idle') return PARTIAL_WEIGHT
   return RARE.has(name) ? RARE_WEIGHT : WEIGHTS[phase]
 }
 
