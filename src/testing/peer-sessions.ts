@@ -1,6 +1,6 @@
 import type { NodeInfo } from '../base/descriptor.js'
 import { HoldfastError } from '../base/errors.js'
-import type { NodeId } from '../base/ids.js'
+import type { BootId, NodeId } from '../base/ids.js'
 import type { Random } from '../base/ports.js'
 import type { BootsSeen } from '../storage/boots-seen.js'
 import type { PeerFrame, PeerMessage } from '../store/ports.js'
@@ -68,7 +68,7 @@ export class PeerSessions {
   readonly #parts: PeerSessionsParts
   readonly #lines = new Map<NodeId, Line>()
   /** Of those that others opened: those that may send. */
-  readonly #accepted = new Map<number, NodeId>()
+  readonly #accepted = new Map<number, { readonly node: NodeId; readonly boot: BootId }>()
   readonly #greeting = new Set<number>()
 
   constructor(parts: PeerSessionsParts) {
@@ -128,7 +128,7 @@ export class PeerSessions {
 
   /** What `node` opened is forgotten at this end only: `node` finds out by itself. */
   forget(node: NodeId): void {
-    for (const [session, from] of this.#accepted) if (from === node) this.#accepted.delete(session)
+    for (const [session, from] of this.#accepted) if (from.node === node) this.#accepted.delete(session)
   }
 
   // ---- the dialling end ----
@@ -213,7 +213,10 @@ export class PeerSessions {
   }
 
   #begin(session: number, { info, boot, wallMs }: PeerHello): void {
-    this.#accepted.set(session, info.node)
+    for (const [other, from] of this.#accepted) {
+      if (from.node === info.node && from.boot !== boot) this.#accepted.delete(other)
+    }
+    this.#accepted.set(session, { node: info.node, boot })
     this.#welcome(info.node, session)
     this.#parts.nodeSeen(info)
     this.#parts.frame({ from: info.node, boot, wallMs, messages: [] })

@@ -36,10 +36,13 @@ export async function startPeerServer(options: {
     const report = (from: string, problem: string | null): void => {
       problems.maybeLog(`session from ${from}`, problem)
     }
+    const onBegun = (begun: PeerSession): void => {
+      for (const open of [...sessions]) open.maybeYield(begun.from!)
+    }
     const onClosed = (closed: PeerSession): void => {
       sessions.delete(closed)
     }
-    sessions.add(new PeerSession({ call, handler, report, onClosed }))
+    sessions.add(new PeerSession({ call, handler, report, onBegun, onClosed }))
   }
 
   const listener = await listen({

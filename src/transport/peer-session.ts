@@ -1,5 +1,6 @@
 import type grpc from '@grpc/grpc-js'
 import { HoldfastError } from '../base/errors.js'
+import type { BootId, NodeId } from '../base/ids.js'
 import { helloOf, refusalOf } from './handshake-check.js'
 import type { PeerHandler, PeerIdentity } from './peer-types.js'
 import { maybeWiden } from './receive-window.js'
@@ -18,6 +19,7 @@ export class PeerSession {
   readonly #call: grpc.ServerDuplexStream<Buffer, Buffer>
   readonly #handler: PeerHandler
   readonly #report: (from: string, problem: string | null) => void
+  readonly #onBegun: (session: PeerSession) => void
   readonly #onClosed: (session: PeerSession) => void
   /** Set once its hello was taken: its frames are. */
   #from: PeerHello | null = null
@@ -31,11 +33,14 @@ export class PeerSession {
     handler: PeerHandler
     /** Told of refusals, and (null) of sessions that began well. */
     report: (from: string, problem: string | null) => void
+    /** Its hello was taken. */
+    onBegun: (session: PeerSession) => void
     onClosed: (session: PeerSession) => void
   }) {
     this.#call = options.call
     this.#handler = options.handler
     this.#report = options.report
+    this.#onBegun = options.onBegun
     this.#onClosed = options.onClosed
     this.#call.on('data', (frame: Buffer) => this.#take(frame))
     this.#call.on('end', () => this.#close(() => this.#call.end()))
@@ -43,9 +48,23 @@ export class PeerSession {
     this.#call.on('close', () => this.#close())
   }
 
+  /** Whose it is; null: its hello was not taken yet. */
+  get from(): { readonly node: NodeId; readonly boot: BootId } | null {
+    return this.#from === null ? null : { node: this.#from.info.node, boot: this.#from.boot }
+  }
+
   watch(ticksMax: number): void {
     this.#silentTicks++
     if (this.#silentTicks > ticksMax) this.#refuse(new HoldfastError('DEADLINE', 'no heartbeat came for long'))
+  }
+
+  /**
+   * A later one of the same node and another boot has begun. Two processes on copies of one directory would both be taken otherwise; this
+   * one's boot is refused when it comes again.
+   */
+  maybeYield({ node, boot }: { node: NodeId; boot: BootId }): void {
+    if (this.#from === null || this.#from.info.node !== node || this.#from.boot === boot) return
+    this.#refuse(new HoldfastError('UNAVAILABLE', 'the node was started again'))
   }
 
   stop(): void {
@@ -89,6 +108,7 @@ export class PeerSession {
     this.#isGreeting = false
     this.#from = hello
     this.#report(nameOf(hello), null)
+    this.#onBegun(this)
     maybeWiden(this.#call, RECEIVE_WINDOW_BYTES)
     this.#answer(own, hello)
     this.#handler.nodeSeen(hello.info)

@@ -99,6 +99,10 @@ function dialler(own: PeerIdentity, over: DiallerOptions = {}) {
 }
 
 const TWO = 2 as NodeId
+const later = {
+  boot: 1_001 as BootId,
+  history: { boots: [1_000 as BootId, 1_001 as BootId], batches: [1, 2], rejoins: [] },
+}
 const envelope = { range: 1 as never, from: 1 as never, to: 2 as never, boot: 1_000 as BootId, term: 3 as never }
 
 function heartbeat(round: number): PeerMessage {
@@ -490,6 +494,17 @@ describe('the boots of a node', () => {
     batch = 42
     clock.fire()
     expect((await node.reached.count(4)).slice(1)).toEqual([1, 2, 3].map(() => [1, 1_000, 42]))
+  })
+
+  test('a later start of a node ends the sessions of the one before, whose frames count no more', async () => {
+    const node = await listen(2)
+    const [before, after] = [dialler(identity(1, 9)), dialler(identity(1, 9, later))]
+    before.peers.setPeer(identity(2, node.port).info)
+    await connected(node, before.peers)
+    after.peers.setPeer(identity(2, node.port).info)
+    await node.seen.count(6)
+    await before.lines.find((line) => line.includes('the node was started again'))
+    while (before.peers.figures().connections > 0) await new Promise((resolve) => setImmediate(resolve))
   })
 
   test('a node that is kept out is told, by name on both sides', async () => {
