@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Logger } from '../../src/base/ports.js'
@@ -11,30 +10,16 @@ import {
   initCluster,
   storedKeyOf,
 } from '../../src/client/index.js'
+import { freePorts } from '../../src/server/free-ports.js'
 import { type NodeOptions, type RunningNode, startNode } from '../../src/server/index.js'
 import { eventually } from '../eventually.js'
 import { Happenings } from '../happenings.js'
 
 export { eventually }
 
-/** Below the ports that systems give to outgoing connections, so that a node that is down finds its own free when it is back. */
-const PORTS = { from: 12_000, to: 32_000, perProcess: 50 } as const
-let portsTaken = 0
-
 export async function freePort(): Promise<number> {
-  const first = (process.pid * PORTS.perProcess) % (PORTS.to - PORTS.from)
-  for (;;) {
-    const port = PORTS.from + ((first + portsTaken++) % (PORTS.to - PORTS.from))
-    if (await isFree(port)) return port
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
+  const [port] = await freePorts(1)
+  return port!
 }
 
 export async function freeAddress(): Promise<string> {
