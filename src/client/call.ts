@@ -1,7 +1,7 @@
 import type { HoldfastError } from '../base/errors.js'
-import type { Key, NodeId, RangeId, Version } from '../base/ids.js'
+import type { Key, NodeId, Version } from '../base/ids.js'
 import { NO_VERSION } from '../base/ids.js'
-import type { Reply, ServerHello, WeakRead } from '../kv/requests.js'
+import type { Reply, Route, ServerHello, WeakRead } from '../kv/requests.js'
 import type { Condition, Write } from '../kv/types.js'
 import type { NodeLink } from './link.js'
 import type { CachedRoute } from './route-cache.js'
@@ -55,12 +55,11 @@ export interface SplitBody {
   readonly at: Key
 }
 
-/** `at`: the first key of the range, by which it is found. */
+/** `found`: the range as some node told of it. Others may not have heard of it yet. */
 export interface TransferBody {
   readonly kind: 'transfer'
-  readonly range: RangeId
+  readonly found: Route
   readonly to: NodeId
-  readonly at: Key
 }
 
 export interface RoutesBody {
@@ -190,8 +189,9 @@ export function anchorOf(body: Exclude<RangeBody, ScanBody>): Key {
     case 'write':
       return (body.writes[0] ?? body.conditions[0])!.key
     case 'split':
-    case 'transfer':
       return body.at
+    case 'transfer':
+      return body.found.descriptor.span.start
   }
 }
 

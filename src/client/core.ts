@@ -106,19 +106,19 @@ export class ClientCore {
   async transfer({ range, to }: { range: RangeId; to: NodeId }, call: CallOptions = {}): Promise<void> {
     const { deadlineMs = this.#defaultDeadlineMs } = call
     const untilMs = this.#clock.monotonicMs() + deadlineMs
-    const at = await this.#startOf(range, call)
+    const found = await this.#routeOf(range, call)
     const left = { ...call, deadlineMs: Math.max(1, untilMs - this.#clock.monotonicMs()) }
-    const body = { kind: 'transfer', range, to, at } as const
+    const body = { kind: 'transfer', found, to } as const
     await this.#one(body, left, (answer) => (answer.kind === 'transferred' ? answer : null), 'transferred')
   }
 
-  /** The first key of a range. One that was just born is not known everywhere: node after node is asked, for a second at least. */
-  async #startOf(range: RangeId, call: CallOptions): Promise<Key> {
+  /** One that was just born is not known everywhere: node after node is asked, for a second at least. */
+  async #routeOf(range: RangeId, call: CallOptions): Promise<Route> {
     const untilMs = this.#clock.monotonicMs() + NEWS_TRAVEL_MS
     for (let turn = 0; ; turn++) {
       const { nodes, routes } = await this.#allRoutes(turn, call)
       const found = routes.find(({ descriptor }) => descriptor.range === range)
-      if (found !== undefined) return found.descriptor.span.start
+      if (found !== undefined) return found
       if ((turn + 1) % Math.max(1, nodes.length) !== 0) continue
       if (this.#clock.monotonicMs() >= untilMs) throw unknownRange(range)
       await new Promise<void>((resolve) => this.#clock.setTimer(ASK_AGAIN_MS, resolve))

@@ -27,7 +27,7 @@ export function planOf(call: Call, body: RangeBody, routes: RouteCache): Plan {
     case 'split':
       return sendOrFind(routes.find(body.at), body.at)
     case 'transfer':
-      return planTransfer(body, routes.find(body.at))
+      return planTransfer(body, routes)
   }
 }
 
@@ -54,10 +54,16 @@ function planWrite(call: Call, body: Extract<RangeBody, { kind: 'write' }>, rout
   return { kind: 'refuse', error: crossesRanges(anchor, outside.key) }
 }
 
-/** Another range begins there by now: the one that was meant is no more. */
-function planTransfer({ at, range }: TransferBody, route: CachedRoute | null): Plan {
-  const isGone = route !== null && route.descriptor.range !== range
-  return isGone ? { kind: 'refuse', error: unknownRange(range) } : sendOrFind(route, at)
+/**
+ * Where another range is known, either that one is newer, and the one meant is no more; or a node that lags behind told
+ * of it, as of a range before its split. Routes never go back, so learning the one meant decides which.
+ */
+function planTransfer({ found }: TransferBody, routes: RouteCache): Plan {
+  const { range, span } = found.descriptor
+  const isElse = (route: CachedRoute | null): boolean => route !== null && route.descriptor.range !== range
+  if (isElse(routes.find(span.start))) routes.learn([found], null)
+  const route = routes.find(span.start)
+  return isElse(route) ? { kind: 'refuse', error: unknownRange(range) } : sendOrFind(route, span.start)
 }
 
 function sendOrFind(route: CachedRoute | null, key: Key): Plan {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Key } from '../../src/base/ids.js'
+import type { Key, RangeId, Version } from '../../src/base/ids.js'
 import { keyBelow, RouteCache } from '../../src/client/route-cache.js'
 import { asNode, FakeCluster, FIRST_VERSION, outcomeOf, raw, route, settled } from './fake-cluster.js'
 
@@ -186,6 +186,30 @@ describe('routing', () => {
     cluster.node(1).takeOne('write').refuse('RANGE_MOVED')
     cluster.turn()
     expect(cluster.node(2).takeOne('write').request.range).toBe(3)
+  })
+
+  it.each([
+    ['lags behind', route(whole, 1), null],
+    ['knows what took its place', route({ range: 9, generation: 3 }, 1), 'there is no range 3'],
+  ])('a hand-over whose route was forgotten, and the next node that is asked for one %s', async (_, told, refusal) => {
+    const cluster = new FakeCluster({ routes: [route(left, 2), route(right, 2)] })
+    const ended = cluster.core.transfer({ range: 3 as RangeId, to: asNode(1) }).catch((error: Error) => error.message)
+    const turnOn = async (): Promise<void> => {
+      for (let turn = 0; turn < 5; turn++) {
+        cluster.turn()
+        await settled()
+      }
+    }
+    await turnOn()
+    cluster.routes = [told]
+    cluster.node(2).takeOne('transfer').refuse('RANGE_MOVED')
+    await turnOn()
+    if (refusal === null) {
+      const [again] = cluster.nodes.flatMap((node) => node.arrived)
+      expect(again!.request).toMatchObject({ kind: 'transfer', range: 3, to: 1 })
+      again!.reply({ id: again!.request.id, version: 0 as Version, kind: 'transferred' })
+    }
+    expect(await ended).toBe(refusal ?? undefined)
   })
 
   it('without a known leader the replicas are tried in turn, and who answers is remembered', async () => {
