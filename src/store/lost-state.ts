@@ -24,5 +24,5 @@ export function stateless(replica: Replica, routes: Pick<Routes, 'of'>): ReplyEr
   const why = isSole(replica)
     ? `the state of range ${replica.range} is lost, and it has no other replica to fetch it from`
     : `range ${replica.range} has no state on this node yet`
-  return failure('NOT_LEADER', why, { routes: [routes.of(replica)] })
+  return failure('NOT_LEADER', why, { routes: routes.of(replica) })
 }

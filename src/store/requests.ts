@@ -101,7 +101,7 @@ export class Requests {
   /** The lead moved away: what waits at the replica was never proposed, what is on its way may still be applied. */
   leadLost(replica: Replica): void {
     const { range, proposals } = replica
-    const routes = [this.#parts.routes.of(replica)]
+    const routes = this.#parts.routes.of(replica)
     proposals.leadLost(
       failed(failure('NOT_LEADER', `range ${range} has another leader`, { routes })),
       failed(failure('OUTCOME_UNKNOWN', `range ${range} lost its leader while the write was on its way`, { routes })),
@@ -275,7 +275,7 @@ export class Requests {
       this.#settle(
         request,
         sink,
-        failed(failure('NOT_LEADER', 'the lead moved away', { routes: [this.#parts.routes.of(replica)] })),
+        failed(failure('NOT_LEADER', 'the lead moved away', { routes: this.#parts.routes.of(replica) })),
       )
       return
     }
@@ -313,7 +313,7 @@ export class Requests {
   refuseReads(reads: readonly PendingRead[], replica: Replica): void {
     if (reads.length === 0) return
     const error = failure('NOT_LEADER', `range ${replica.range} lost its leader`, {
-      routes: [this.#parts.routes.of(replica)],
+      routes: this.#parts.routes.of(replica),
     })
     for (const { request, sink } of reads) this.refuse(request, sink, error)
   }

@@ -25,15 +25,16 @@ export class Routes {
     this.#nodes = parts.nodes
   }
 
-  of(replica: Replica): Route {
-    return { descriptor: replica.descriptor, leader: replica.leaderNode }
+  /** What a refusal says of the replica's range: nothing, if the replica was just placed here and has heard nothing of it. */
+  of(replica: Replica): readonly Route[] {
+    return replica.descriptor.generation === 0 ? [] : [ownRoute(replica)]
   }
 
   /** To a request that only the leader of this replica's range executes. */
   notLeader(replica: Replica): ReplyError {
     const { leaderNode, range } = replica
     const leader = leaderNode === null ? 'nobody known' : `node ${leaderNode}`
-    return failure('NOT_LEADER', `range ${range} is led by ${leader}`, { routes: [this.of(replica)] })
+    return failure('NOT_LEADER', `range ${range} is led by ${leader}`, { routes: this.of(replica) })
   }
 
   /** One route per range that holds any of the keys. */
@@ -48,7 +49,7 @@ export class Routes {
 
   #forKey(key: Key): Route | null {
     for (const replica of this.#replicas.values()) {
-      if (knowsItsRange(replica) && contains(replica.descriptor.span, key)) return this.of(replica)
+      if (knowsItsRange(replica) && contains(replica.descriptor.span, key)) return ownRoute(replica)
     }
     const indexed = this.#index.from(key, 1)[0]
     return indexed === undefined ? null : this.#route(indexed)
@@ -57,7 +58,7 @@ export class Routes {
   #route(descriptor: Descriptor): Route {
     const replica = this.#replicas.get(descriptor.range)
     return replica !== undefined && knowsItsRange(replica)
-      ? this.of(replica)
+      ? ownRoute(replica)
       : { descriptor, leader: replica?.leaderNode ?? null }
   }
 
@@ -66,7 +67,7 @@ export class Routes {
     const routes = new Map<RangeId, Route>()
     for (const descriptor of this.#index.from(request.from, limit))
       routes.set(descriptor.range, this.#route(descriptor))
-    for (const replica of this.#ownFrom(request.from, limit)) routes.set(replica.range, this.of(replica))
+    for (const replica of this.#ownFrom(request.from, limit)) routes.set(replica.range, ownRoute(replica))
     // The last range has no end, so who knows any of them knows one here. Others do: the client asks on.
     if (routes.size === 0)
       return errorReply(request.id, failure('UNAVAILABLE', 'this node holds no replica and knows no range'))
@@ -87,7 +88,7 @@ export class Routes {
     }
     return [...this.#replicas.values()]
       .filter(covers)
-      .sort((a, b) => byStart(this.of(a), this.of(b)))
+      .sort((a, b) => byStart(ownRoute(a), ownRoute(b)))
       .slice(0, limit)
   }
 
@@ -103,6 +104,10 @@ export class Routes {
  */
 function knowsItsRange(replica: Replica): boolean {
   return replica.hasState || isSole(replica)
+}
+
+function ownRoute({ descriptor, leaderNode }: Replica): Route {
+  return { descriptor, leader: leaderNode }
 }
 
 function byStart(a: Route, b: Route): number {

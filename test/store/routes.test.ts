@@ -37,6 +37,16 @@ describe('what a node says about who serves what', () => {
     expect(told(routesWith({ hasState: false, descriptor: own, voters: [1] }))).toEqual([[route], [route]])
   })
 
+  it('is nothing in the refusal of a replica that was just placed here: a client takes no range without keys', () => {
+    const nowhere = { ...indexed, span: { start: k(''), end: k('') }, generation: 0 as Generation }
+    const refusalOf = (descriptor: Descriptor): readonly unknown[] => {
+      const routes = routesWith({ hasState: false, descriptor })
+      return routes.notLeader({ range, leaderNode, descriptor } as unknown as Replica).routes
+    }
+    expect(refusalOf(nowhere)).toEqual([])
+    expect(refusalOf(indexed)).toEqual([{ descriptor: indexed, leader: leaderNode }])
+  })
+
   it.each([
     ['was just placed here and knows nothing of its range', { span: { start: k(''), end: k('') }, generation: 0 }],
     ['lost its state, and knows a span of the past', { span: { start: k('a'), end: null }, generation: 2 }],
