@@ -8,10 +8,10 @@ import type { Answer, Body, CallOptions, Ending, PageAsked, ScanBody, WriteBody 
 import { refusedGet, refusedPage, refusedWrite } from './checks.js'
 import type { ClientCoreOptions } from './core-options.js'
 import { Dispatcher } from './dispatcher.js'
-import { unexpected, unknownRange } from './errors.js'
+import { unexpected, unfoundRange, unknownRange } from './errors.js'
 import { GetJob } from './get-job.js'
 import { type Page, pageOf } from './pages.js'
-import { type ClusterStatus, mergeStatus, type StatusAnswer } from './status.js'
+import { type ClusterStatus, heldOf, mergeStatus, type StatusAnswer } from './status.js'
 
 export type { CallOptions } from './call.js'
 export type { ClientCoreOptions } from './core-options.js'
@@ -20,8 +20,6 @@ export type { Page } from './pages.js'
 const ROUTES_PER_REQUEST = 1_000
 /** A node that does not tell its status by then is shown as down. */
 const STATUS_DEADLINE_MS = 2_000
-/** In which every node has heard of a new range, if it hears of anything. */
-const NEWS_TRAVEL_MS = 1_000
 const ASK_AGAIN_MS = 50
 
 /** What a scan page is asked for; without `bytesMax` as many bytes as an answer may have. */
@@ -106,23 +104,33 @@ export class ClientCore {
   async transfer({ range, to }: { range: RangeId; to: NodeId }, call: CallOptions = {}): Promise<void> {
     const { deadlineMs = this.#defaultDeadlineMs } = call
     const untilMs = this.#clock.monotonicMs() + deadlineMs
-    const found = await this.#routeOf(range, call)
-    const left = { ...call, deadlineMs: Math.max(1, untilMs - this.#clock.monotonicMs()) }
+    const found = await this.#routeOf(range, call, untilMs)
     const body = { kind: 'transfer', found, to } as const
-    await this.#one(body, left, (answer) => (answer.kind === 'transferred' ? answer : null), 'transferred')
+    const take = (answer: Answer): Answer | null => (answer.kind === 'transferred' ? answer : null)
+    await this.#one(body, this.#until(untilMs, call), take, 'transferred')
   }
 
-  /** One that was just born is not known everywhere: node after node is asked, for a second at least. */
-  async #routeOf(range: RangeId, call: CallOptions): Promise<Route> {
-    const untilMs = this.#clock.monotonicMs() + NEWS_TRAVEL_MS
+  /**
+   * One that was just born is not known everywhere: node after node is asked for routes, then for what it holds, until it
+   * is found or is nowhere for certain.
+   */
+  async #routeOf(range: RangeId, call: CallOptions, untilMs: number): Promise<Route> {
     for (let turn = 0; ; turn++) {
-      const { nodes, routes } = await this.#allRoutes(turn, call)
+      const { nodes, routes } = await this.#allRoutes(turn, this.#until(untilMs, call))
       const found = routes.find(({ descriptor }) => descriptor.range === range)
       if (found !== undefined) return found
       if ((turn + 1) % Math.max(1, nodes.length) !== 0) continue
-      if (this.#clock.monotonicMs() >= untilMs) throw unknownRange(range)
+      const answers = await this.#statuses(this.#until(untilMs, call))
+      const held = heldOf(answers, range)
+      if (held.newest !== null) return { descriptor: held.newest, leader: null }
+      if (held.isNowhere) throw unknownRange(range)
+      if (this.#clock.monotonicMs() >= untilMs) throw unfoundRange(range, this.#dispatcher.links.describe())
       await new Promise<void>((resolve) => this.#clock.setTimer(ASK_AGAIN_MS, resolve))
     }
+  }
+
+  #until(untilMs: number, call: CallOptions): CallOptions {
+    return { ...call, deadlineMs: Math.max(1, untilMs - this.#clock.monotonicMs()) }
   }
 
   /** All ranges as some node knows them, in key order, and all nodes. A hint: it may lag. */
@@ -147,6 +155,10 @@ export class ClientCore {
   /** Asks every node and puts the answers together; nodes that do not answer within two seconds are listed as down. */
   async status(call: CallOptions = {}): Promise<ClusterStatus> {
     const { cluster } = await this.ready(call)
+    return mergeStatus(cluster, await this.#statuses(call))
+  }
+
+  async #statuses(call: CallOptions): Promise<readonly StatusAnswer[]> {
     const { links } = this.#dispatcher
     const answers = new Map<number, StatusAnswer>()
     for (;;) {
@@ -159,7 +171,7 @@ export class ClientCore {
       }
     }
     const all = [...answers.values()]
-    if (all.some(({ status }) => status !== null)) return mergeStatus(cluster, all)
+    if (all.some(({ status }) => status !== null)) return all
     throw new HoldfastError('UNAVAILABLE', `no node answered: ${links.describe()}`)
   }
 

@@ -35,6 +35,11 @@ export function unknownRange(range: RangeId): HoldfastError {
   return new HoldfastError('INVALID_ARGUMENT', `there is no range ${range}`)
 }
 
+/** It may lie on nodes that do not answer. `nodes`: who was asked, and why some failed. */
+export function unfoundRange(range: RangeId, nodes: string): HoldfastError {
+  return new HoldfastError('UNAVAILABLE', `no node that answers knows range ${range}: ${nodes}`)
+}
+
 /** How far a call has got when it fails. */
 export interface Progress {
   /** A write, a split, a lead handed on: something that leaves a trace. */

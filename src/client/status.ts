@@ -1,5 +1,5 @@
 import type { Descriptor, NodeInfo, ReplicaDescriptor } from '../base/descriptor.js'
-import type { NodeId } from '../base/ids.js'
+import type { NodeId, RangeId } from '../base/ids.js'
 import type { NodeStatus, ReplicaStatus, Route } from '../kv/requests.js'
 import { boundToJson, type JsonKey } from './key-json.js'
 
@@ -121,6 +121,37 @@ export function rangeInfo({ descriptor, leader }: Route): RangeInfo {
     leader,
     replicas: replicas.map((replica) => replica.node),
   }
+}
+
+/**
+ * The range as the nodes' replicas of it have it. `isNowhere`: no replica has it, and none can have been acknowledged before
+ * these answers were asked for. A range is born when a leader applies the split of another; so every node has to have
+ * answered, and every range there is a leader, of the highest term that any of its replicas knows, that has applied its
+ * whole log: what was ever committed is in it (section 5.4 of the Raft paper).
+ */
+export function heldOf(
+  answers: readonly StatusAnswer[],
+  range: RangeId,
+): { newest: Descriptor | null; isNowhere: boolean } {
+  const replicas = new Map<RangeId, ReplicaStatus[]>()
+  for (const replica of answers.flatMap(({ status }) => status?.replicas ?? [])) {
+    const of = replica.descriptor.range
+    replicas.set(of, [...(replicas.get(of) ?? []), replica])
+  }
+  const held = replicas.get(range) ?? []
+  const [newest = null] = held
+    .filter(({ hasState }) => hasState)
+    .map(({ descriptor }) => descriptor)
+    .sort((a, b) => (isNewer(a, b) ? -1 : 1))
+  const haveAnswered = answers.every(({ status }) => status !== null)
+  return { newest, isNowhere: held.length === 0 && haveAnswered && [...replicas.values()].every(hasAppliedAll) }
+}
+
+function hasAppliedAll(replicas: readonly ReplicaStatus[]): boolean {
+  const newestTerm = Math.max(...replicas.map(({ term }) => term))
+  return replicas.some(
+    ({ applied, lastIndex, role, term }) => role === 'leader' && term === newestTerm && applied === lastIndex,
+  )
 }
 
 function nodeReport({ info, status }: StatusAnswer, ranges: readonly RangeInfo[]): NodeReport {

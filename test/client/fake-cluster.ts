@@ -1,10 +1,29 @@
 import type { Descriptor, NodeInfo } from '../../src/base/descriptor.js'
 import type { ErrorCode } from '../../src/base/errors.js'
-import type { ClusterId, Generation, Key, NodeId, RangeId, ReplicaId, SessionId, Version } from '../../src/base/ids.js'
+import type {
+  ClusterId,
+  Generation,
+  Key,
+  LogIndex,
+  NodeId,
+  RangeId,
+  ReplicaId,
+  SessionId,
+  Term,
+  Version,
+} from '../../src/base/ids.js'
 import { KEYSPACES, storedKey } from '../../src/base/keyspace.js'
 import { type CallOptions, ClientCore } from '../../src/client/core.js'
 import type { ClientConnection, ConnectionEvents, Connector } from '../../src/client/ports.js'
-import type { Reply, ReplyError, Request, Route, ServerHello } from '../../src/kv/requests.js'
+import type {
+  NodeStatus,
+  ReplicaStatus,
+  Reply,
+  ReplyError,
+  Request,
+  Route,
+  ServerHello,
+} from '../../src/kv/requests.js'
 import { FakeClock, steadyRandom } from './fake-clock.js'
 
 export const CLUSTER = '0123456789abcdef0123456789abcdef' as ClusterId
@@ -45,6 +64,27 @@ export function descriptor(shape: RangeShape): Descriptor {
 
 export function route(shape: RangeShape, leader: number | null): Route {
   return { descriptor: descriptor(shape), leader: leader === null ? null : asNode(leader) }
+}
+
+export function replicaStatus(of: Descriptor, role: ReplicaStatus['role'] = 'leader'): ReplicaStatus {
+  const index = 7 as LogIndex
+  return {
+    descriptor: of,
+    replica: 1 as ReplicaId,
+    role,
+    term: 1 as Term,
+    leader: null,
+    applied: index,
+    commit: index,
+    lastIndex: index,
+    hasState: true,
+    digest: 99,
+  }
+}
+
+export function nodeStatus(node: number, replicas: readonly ReplicaStatus[]): NodeStatus {
+  const nodes = [1, 2, 3].map(nodeInfo)
+  return { cluster: CLUSTER, node: nodeInfo(node), nodes, replicas, uptimeMs: 5, overlayBytes: 0, logBytes: 0 }
 }
 
 /** One request as it arrived at a node, and the means to answer it. */

@@ -261,13 +261,26 @@ describe('ranges', () => {
     expect(cluster.truth.map(({ leader }) => leader)).toEqual([1, 1])
   })
 
-  it('transfer of a range that no node knows is refused by name; one that only some know is found', async () => {
+  it('transfer of a range that no node knows, or holds, is refused by name', async () => {
     const { cluster, db, run } = setUp()
     await expect(run(db.transfer({ range: 9, to: 1 }))).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: 'there is no range 9',
     })
     await expect(run(db.transfer({ range: 1.5, to: 1 }))).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    expect(cluster.executed).toEqual([])
+  })
+
+  it('transfer of a range that no node knows, while one does not answer, is no certain refusal', async () => {
+    const { cluster, db, run } = setUp()
+    cluster.node(2).mode = 'refuse'
+    const refused = run(db.transfer({ range: 9, to: 1 }, { deadlineMs: 500 }))
+    await expect(refused).rejects.toMatchObject({ code: 'UNAVAILABLE', mayHaveBeenApplied: false })
+    await expect(refused).rejects.toThrow(/no node that answers knows range 9: .*node-2:7400/)
+  })
+
+  it('transfer of a range that only one node has heard of finds it', async () => {
+    const { cluster, db, run } = setUp()
     cluster.cut(raw('m'), 1)
     const told = cluster.routes
     const third = cluster.node(3)
@@ -278,6 +291,13 @@ describe('ranges', () => {
       cluster.routes = told
       return isTaken
     }
+    await run(db.transfer({ range: 3, to: 2 }))
+    expect(cluster.executed.at(-1)).toMatchObject({ kind: 'transfer', range: 3, to: 2 })
+  })
+
+  it('transfer of a range that nobody tells of finds it where it is held', async () => {
+    const { cluster, db, run } = setUp()
+    cluster.cut(raw('m'), 1)
     await run(db.transfer({ range: 3, to: 2 }))
     expect(cluster.executed.at(-1)).toMatchObject({ kind: 'transfer', range: 3, to: 2 })
   })

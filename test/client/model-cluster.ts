@@ -2,7 +2,7 @@ import type { Key, NodeId, RangeId, Version } from '../../src/base/ids.js'
 import type { Reply, ReplyError, Request, Route, Row } from '../../src/kv/requests.js'
 import type { Condition, FailedCondition } from '../../src/kv/types.js'
 import { compareEnds, contains } from '../../src/range/span.js'
-import { type Arrival, asNode, FakeCluster, FIRST_VERSION, route } from './fake-cluster.js'
+import { type Arrival, asNode, FakeCluster, FIRST_VERSION, nodeStatus, replicaStatus, route } from './fake-cluster.js'
 
 type RangeRequest = Extract<Request, { kind: 'get' | 'scan' | 'write' | 'split' | 'transfer' }>
 
@@ -55,7 +55,13 @@ export class ModelCluster extends FakeCluster {
 
   execute(arrival: Arrival): void {
     const { request } = arrival
-    if (request.kind === 'routes' || request.kind === 'status') throw new Error(`unexpected ${request.kind}`)
+    if (request.kind === 'routes') throw new Error('routes are told before anything is executed')
+    if (request.kind === 'status') {
+      const replicas = this.truth.map(({ descriptor }) => replicaStatus(descriptor))
+      const status = nodeStatus(arrival.node.info.node, replicas)
+      arrival.reply({ id: request.id, version: 0 as Version, kind: 'status', status })
+      return
+    }
     const refusal = this.#refusalOf(arrival, request)
     if (refusal !== null) {
       arrival.refuse(refusal.code!, refusal)

@@ -1,43 +1,28 @@
 import { describe, expect, it } from 'vitest'
-import type { Key, LogIndex, RangeId, ReplicaId, Term } from '../../src/base/ids.js'
+import type { Key, LogIndex, RangeId, Term } from '../../src/base/ids.js'
 import type { StatusAnswer } from '../../src/client/status.js'
-import { mergeStatus } from '../../src/client/status.js'
-import type { NodeStatus, ReplicaStatus } from '../../src/kv/requests.js'
+import { heldOf, mergeStatus } from '../../src/client/status.js'
+import type { ReplicaStatus } from '../../src/kv/requests.js'
 import {
   addressOf,
   CLUSTER,
   descriptor,
   FakeCluster,
   nodeInfo,
+  nodeStatus,
   outcomeOf,
   type RangeShape,
   raw,
+  replicaStatus,
   settled,
 } from './fake-cluster.js'
 
 function replica(shape: RangeShape, role: ReplicaStatus['role'], term: number): ReplicaStatus {
-  const index = 7 as LogIndex
-  return {
-    descriptor: descriptor(shape),
-    replica: 1 as ReplicaId,
-    role,
-    term: term as Term,
-    leader: null,
-    applied: index,
-    commit: index,
-    lastIndex: index,
-    hasState: true,
-    digest: 99,
-  }
-}
-
-function status(node: number, replicas: readonly ReplicaStatus[]): NodeStatus {
-  const nodes = [1, 2, 3].map(nodeInfo)
-  return { cluster: CLUSTER, node: nodeInfo(node), nodes, replicas, uptimeMs: 5, overlayBytes: 0, logBytes: 0 }
+  return { ...replicaStatus(descriptor(shape)), role, term: term as Term }
 }
 
 function answer(node: number, replicas: readonly ReplicaStatus[] | null): StatusAnswer {
-  return { info: nodeInfo(node), status: replicas === null ? null : status(node, replicas) }
+  return { info: nodeInfo(node), status: replicas === null ? null : nodeStatus(node, replicas) }
 }
 
 const meta = { range: 1, end: raw('') }
@@ -111,6 +96,29 @@ describe('the merged status', () => {
   })
 })
 
+describe('the replicas held of a range', () => {
+  const young = replica({ range: 3, generation: 2 }, 'follower', 1)
+  const old = replica({ range: 3, generation: 1 }, 'leader', 1)
+  const empty = { ...replica({ range: 3, generation: 0 }, 'follower', 1), hasState: false }
+  const leads = replica({ range: 2 }, 'leader', 2)
+  const follows = replica({ range: 2 }, 'follower', 2)
+  const isBehind = { ...leads, lastIndex: (leads.lastIndex + 1) as LogIndex }
+  const newTerm = replica({ range: 2 }, 'follower', 3)
+
+  it.each<[string, StatusAnswer[], number | null, boolean]>([
+    ['the newest counts', [answer(1, [old]), answer(2, [young])], 2, false],
+    ['nowhere, and all that was committed is applied', [answer(1, [leads]), answer(2, [follows])], null, true],
+    ['nowhere, but one is silent', [answer(1, [leads]), answer(2, null)], null, false],
+    ['nowhere, but a range has no leader who may have committed its birth', [answer(1, [follows])], null, false],
+    ['nowhere, but a leader has not applied its log', [answer(1, [isBehind]), answer(2, [follows])], null, false],
+    ['nowhere, but there is a newer term than the leader knows', [answer(1, [leads, newTerm])], null, false],
+    ['one that waits for its state knows nothing of it, yet it is', [answer(1, [leads, empty])], null, false],
+  ])('%s', (_, answers, generation, isNowhere) => {
+    const held = heldOf(answers, 3 as RangeId)
+    expect([held.newest?.generation ?? null, held.isNowhere]).toEqual([generation, isNowhere])
+  })
+})
+
 describe('status', () => {
   it('asks every node; who does not answer within two seconds, or refuses connections, is down', async () => {
     const cluster = new FakeCluster()
@@ -121,7 +129,7 @@ describe('status', () => {
     cluster.turn()
     const arrival = cluster.node(1).takeOne('status')
     const replicas = [replica({ range: 2 }, 'leader', 1)]
-    arrival.reply({ id: arrival.request.id, version: 0 as never, kind: 'status', status: status(1, replicas) })
+    arrival.reply({ id: arrival.request.id, version: 0 as never, kind: 'status', status: nodeStatus(1, replicas) })
     cluster.clock.advance(2_100)
     await settled()
     expect(asked.value?.nodes.map(({ id, up }) => [id, up])).toEqual([
@@ -147,7 +155,7 @@ describe('status', () => {
       cluster.clock.advance(10)
       for (const node of cluster.nodes) {
         for (const arrival of node.arrived.splice(0)) {
-          const told = status(Number(node.info.node), [])
+          const told = nodeStatus(Number(node.info.node), [])
           arrival.reply({ id: arrival.request.id, version: 0 as never, kind: 'status', status: told })
         }
       }
