@@ -171,6 +171,10 @@ export class SimCluster {
     return new Acknowledged(this.#checkers.records, (violation) => this.report(violation))
   }
 
+  get bornCuts(): readonly Key[] {
+    return this.#options.splitAt ?? []
+  }
+
   /** Adds to `violations`: for checks that only the caller can make. */
   report(violation: string): void {
     this.#checkers.violations.report(violation)

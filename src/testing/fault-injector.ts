@@ -1,4 +1,6 @@
 import { assertNever } from '../base/assert.js'
+import { type ErrorCode, HoldfastError } from '../base/errors.js'
+import type { Key, NodeId, RangeId } from '../base/ids.js'
 import type { ClientCore } from '../client/core.js'
 import type { SimCluster } from './cluster.js'
 import { Coverage, type CoverageTable } from './coverage.js'
@@ -13,7 +15,8 @@ import { rawKey } from './registers.js'
 import { WaitingFaults } from './waiting-faults.js'
 
 const WAIT_MS = 3_000
-const SPLIT_DEADLINE_MS = 5_000
+const ADMIN_DEADLINE_MS = 5_000
+const ILL: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'DEADLINE', 'OVERLOADED', 'OUTCOME_UNKNOWN'])
 
 /**
  * Carries a plan out on a cluster, and counts which faults took effect: one on a node that is down already did not. What cuts such a node
@@ -25,10 +28,13 @@ export class FaultInjector {
   readonly #network: NetworkFaults
   readonly #processes: ProcessFaults
   readonly #disks: DiskFaults
+  readonly #random: SeededRandom
+  /** Keys that a split was asked for. */
+  readonly #asked = new Set<Key>()
   readonly #waiting: WaitingFaults
   readonly #coverage = new Coverage()
   readonly #byKind: Record<string, number> = {}
-  /** Asks for splits. */
+  /** Asks for splits, and hands leads on. */
   readonly #client: ClientCore
   #healedAtMs = 0
   #restarts = 0
@@ -36,6 +42,7 @@ export class FaultInjector {
   constructor(cluster: SimCluster, plan: FaultPlan, random: SeededRandom) {
     this.#cluster = cluster
     this.#plan = plan
+    this.#random = random
     this.#client = cluster.clientCore().core
     const tools = {
       cluster,
@@ -165,15 +172,31 @@ export class FaultInjector {
     return true
   }
 
-  /** One that fails because the cluster is ill is no matter. */
+  /** The new range's lead is handed on at once, by the same client: it has to find the range while the news of it travels. */
   #split(key: string, done: () => void): void {
-    this.#cluster.scheduler.schedule(
-      0,
-      () => {
-        this.#client.split(rawKey(key), { deadlineMs: SPLIT_DEADLINE_MS }).then(done, () => {})
-      },
-      true,
-    )
+    const at = rawKey(key)
+    const { bornCuts, nodes, scheduler } = this.#cluster
+    const isCut = this.#asked.has(at) || bornCuts.includes(at)
+    this.#asked.add(at)
+    const to = this.#random.pick(nodes).id as NodeId
+    const handOn = (range: RangeId): void => {
+      done()
+      this.#client.transfer({ range, to }, { deadlineMs: ADMIN_DEADLINE_MS }).catch((error) => {
+        // A change of voters may be under way.
+        this.#judge(error, error.message.includes('holds no voter'))
+      })
+    }
+    const ask = (): void => {
+      this.#client.split(at, { deadlineMs: ADMIN_DEADLINE_MS }).then(handOn, (error) => this.#judge(error, isCut))
+    }
+    scheduler.schedule(0, ask, true)
+  }
+
+  /** One that fails because the cluster is ill is no matter; nor is one that is told, rightly, that it can't be done. */
+  #judge(error: unknown, isRefusable: boolean): void {
+    const code = error instanceof HoldfastError ? error.code : null
+    if (code !== null && (ILL.has(code) || (code === 'INVALID_ARGUMENT' && isRefusable))) return
+    this.#cluster.report(`a split, or the hand-over after it, was refused for no reason: ${error}`)
   }
 
   #restart(id: number): void {
