@@ -13,9 +13,7 @@ const WRITE_EVERY_MS = 10_000
 const id = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER)
 const schema = z.strictObject({
   format: z.literal(FORMAT),
-  peers: z.array(
-    z.strictObject({ node: id, boot: id, rejoins: z.array(id), batch: z.number().int().min(0).default(0) }),
-  ),
+  peers: z.array(z.strictObject({ node: id, boot: id, rejoins: z.array(id), batch: z.number().int().min(0) })),
 })
 
 /** What a node says of itself: its present boot is the last of its boots. */

@@ -2,7 +2,7 @@ import type grpc from '@grpc/grpc-js'
 import type { Logger } from '../base/ports.js'
 import { listen } from './listener.js'
 import { type Method, peerMethods } from './methods.js'
-import { PeerSession } from './peer-session.js'
+import { type Begun, PeerSession } from './peer-session.js'
 import type { PeerHandler } from './peer-types.js'
 import { ProblemLog } from './problem-log.js'
 import { holdfastErrorOf, statusOf } from './statuses.js'
@@ -36,8 +36,8 @@ export async function startPeerServer(options: {
     const report = (from: string, problem: string | null): void => {
       problems.maybeLog(`session from ${from}`, problem)
     }
-    const onBegun = (begun: PeerSession): void => {
-      for (const open of [...sessions]) open.maybeYield(begun.from!)
+    const onBegun = (begun: Begun): void => {
+      for (const open of [...sessions]) open.maybeYield(begun)
     }
     const onClosed = (closed: PeerSession): void => {
       sessions.delete(closed)

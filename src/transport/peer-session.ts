@@ -14,12 +14,18 @@ const ANSWERS_WAITING_MAX = 1_000
 /** What a node may send ahead of what was read: several frames, or one large entry. */
 const RECEIVE_WINDOW_BYTES = 4 * 1024 * 1024
 
+/** Whose session it is. */
+export interface Begun {
+  readonly node: NodeId
+  readonly boot: BootId
+}
+
 /** The accepting end of a session: takes what one node sends on one channel. */
 export class PeerSession {
   readonly #call: grpc.ServerDuplexStream<Buffer, Buffer>
   readonly #handler: PeerHandler
   readonly #report: (from: string, problem: string | null) => void
-  readonly #onBegun: (session: PeerSession) => void
+  readonly #onBegun: (who: Begun) => void
   readonly #onClosed: (session: PeerSession) => void
   /** Set once its hello was taken: its frames are. */
   #from: PeerHello | null = null
@@ -34,7 +40,7 @@ export class PeerSession {
     /** Told of refusals, and (null) of sessions that began well. */
     report: (from: string, problem: string | null) => void
     /** Its hello was taken. */
-    onBegun: (session: PeerSession) => void
+    onBegun: (who: Begun) => void
     onClosed: (session: PeerSession) => void
   }) {
     this.#call = options.call
@@ -48,11 +54,6 @@ export class PeerSession {
     this.#call.on('close', () => this.#close())
   }
 
-  /** Whose it is; null: its hello was not taken yet. */
-  get from(): { readonly node: NodeId; readonly boot: BootId } | null {
-    return this.#from === null ? null : { node: this.#from.info.node, boot: this.#from.boot }
-  }
-
   watch(ticksMax: number): void {
     this.#silentTicks++
     if (this.#silentTicks > ticksMax) this.#refuse(new HoldfastError('DEADLINE', 'no heartbeat came for long'))
@@ -62,7 +63,7 @@ export class PeerSession {
    * A later one of the same node and another boot has begun. Two processes on copies of one directory would both be taken otherwise; this
    * one's boot is refused when it comes again.
    */
-  maybeYield({ node, boot }: { node: NodeId; boot: BootId }): void {
+  maybeYield({ node, boot }: Begun): void {
     if (this.#from === null || this.#from.info.node !== node || this.#from.boot === boot) return
     this.#refuse(new HoldfastError('UNAVAILABLE', 'the node was started again'))
   }
@@ -108,7 +109,7 @@ export class PeerSession {
     this.#isGreeting = false
     this.#from = hello
     this.#report(nameOf(hello), null)
-    this.#onBegun(this)
+    this.#onBegun({ node: hello.info.node, boot: hello.boot })
     maybeWiden(this.#call, RECEIVE_WINDOW_BYTES)
     this.#answer(own, hello)
     this.#handler.nodeSeen(hello.info)
