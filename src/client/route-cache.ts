@@ -1,7 +1,7 @@
 import type { Descriptor, Span } from '../base/descriptor.js'
 import type { Key, NodeId } from '../base/ids.js'
 import type { Route } from '../kv/requests.js'
-import { RangeMap } from '../range/range-map.js'
+import { isNewer, RangeMap } from '../range/range-map.js'
 import { compareEnds } from '../range/span.js'
 
 /** A route as this client knows it. The leader is a hint of its own, newer than the descriptor. */
@@ -28,16 +28,17 @@ export class RouteCache {
   }
 
   /**
-   * Takes what `from` (null: nobody known) told. What is older than what is known changes nothing of that; but where nothing
-   * is known an old route is worth having: who is asked there tells the new one. (A node whose index lags would otherwise
-   * keep a client waiting that knows one half of a split already.)
+   * Takes what `from` (null: nobody known) told, key by key: it stands where what is known is older, or nothing is; newer ones
+   * keep their parts. An old route is worth having, too: who is asked there tells the new one. (A node whose index lags would
+   * otherwise keep a client waiting that knows one half of a split already.)
    */
   learn(routes: readonly Route[], from: NodeId | null): void {
     for (const { descriptor, leader } of routes) {
       const { span } = descriptor
-      const known = this.#routes.find(span.start)
-      if (known !== null && isSame(known.descriptor, descriptor)) maybeTakeLeader(known, leader, from)
-      else if (this.#routes.insert({ descriptor, span, leader })) continue
+      for (const known of this.#routes.overlapping(span)) {
+        if (isSame(known.descriptor, descriptor)) maybeTakeLeader(known, leader, from)
+        else if (!isNewer(known.descriptor, descriptor)) this.#routes.remove(known)
+      }
       for (const gap of this.#routes.gaps(span)) this.#routes.insert({ descriptor, span: gap, leader })
     }
   }
