@@ -147,7 +147,7 @@ describe('the files of a state database', () => {
     expect(Object.keys(verdicts).sort()).toEqual(['CURRENT', 'MANIFEST', 'ldb', 'log'])
     expect(new Set(verdicts.ldb)).not.toContain('whole')
     expect(new Set(verdicts.CURRENT)).toEqual(new Set(['lost']))
-  }, 120_000)
+  })
 
   test('a table that was cut short is no longer part of the database, and what it held is named', async () => {
     const { tables } = (await readManifest(directory))!

@@ -131,7 +131,7 @@ describe('the segments of a log', () => {
   const RANGES = 1000
   const BUSY = 10
 
-  it('stay bounded where 990 of 1,000 ranges are quiet and cannot be truncated', { timeout: 120_000 }, async () => {
+  it('stay bounded where 990 of 1,000 ranges are quiet and cannot be truncated', async () => {
     const files = memoryFiles(1, queueMicrotask)
     const segmentBytes = 256 * 1024
     const log = await openLog(files, segmentBytes)

@@ -10,7 +10,8 @@ const failedAtMs = plan.healedMs
 /** Which seed meets it depends on all that is drawn. */
 async function firstFailure(): Promise<SimulationResult> {
   for (let seed = 1; seed <= 100; seed++) {
-    const result = await simulateSeed({ seed, plan: planOf({ seed, faultyMs: 8_000 }), prepare: plantBug })
+    const quiet = { ...planOf({ seed, faultyMs: 8_000 }), clients: 1, thinkMsMax: 100 }
+    const result = await simulateSeed({ seed, plan: quiet, prepare: plantBug })
     if (result.violations.length > 0) return result
   }
   throw new Error('no seed meets the planted bug')
@@ -51,7 +52,7 @@ describe('shrinking a plan', () => {
     expect(shrunk.plan.faults.length).toBeLessThanOrEqual(3)
     expect(shrunk.plan.faults.length).toBeLessThan(failed.plan.faults.length)
     expect((await run(shrunk.plan)).violations).toHaveLength(1)
-  }, 120_000)
+  })
 
   it('tells violations apart by what they say, not by their numbers', () => {
     expect(kindOfViolation('key 05 was not linearizable:\n...')).toBe(kindOfViolation('key 11/a was not linearizable:'))
