@@ -30,7 +30,7 @@ export class FaultInjector {
   readonly #disks: DiskFaults
   readonly #random: SeededRandom
   /** Keys that a split was asked for. */
-  readonly #asked = new Set<Key>()
+  readonly #asked: Key[] = []
   readonly #waiting: WaitingFaults
   readonly #coverage = new Coverage()
   readonly #byKind: Record<string, number> = {}
@@ -176,8 +176,9 @@ export class FaultInjector {
   #split(key: string, done: () => void): void {
     const at = rawKey(key)
     const { bornCuts, nodes, scheduler } = this.#cluster
-    const isCut = this.#asked.has(at) || bornCuts.includes(at)
-    this.#asked.add(at)
+    this.#asked.push(at)
+    // Of two splits at one key, any may come first.
+    const mayBeCut = () => bornCuts.includes(at) || this.#asked.filter((key) => key === at).length > 1
     const to = this.#random.pick(nodes).id as NodeId
     const handOn = (range: RangeId): void => {
       done()
@@ -187,7 +188,7 @@ export class FaultInjector {
       })
     }
     const ask = (): void => {
-      this.#client.split(at, { deadlineMs: ADMIN_DEADLINE_MS }).then(handOn, (error) => this.#judge(error, isCut))
+      this.#client.split(at, { deadlineMs: ADMIN_DEADLINE_MS }).then(handOn, (error) => this.#judge(error, mayBeCut()))
     }
     scheduler.schedule(0, ask, true)
   }
