@@ -123,7 +123,7 @@ async function keepNamespace(scope: Scope, number: number): Promise<ChildProcess
     await gone
   })
   const own = await readlink('/proc/self/ns/net')
-  await eventually(`namespace of node ${number}`, 10_000, async () =>
+  await eventually(`namespace of node ${number}`, 60_000, async () =>
     (await readlink(`/proc/${keeper.pid}/ns/net`)) === own ? null : true,
   )
   await run('ip', ['link', 'add', `node${number}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(keeper.pid)])

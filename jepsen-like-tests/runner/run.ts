@@ -112,7 +112,7 @@ class Run {
     const lookAfter = (): void => this.#lookAfter(cluster, storm)
     const isWhole = await this.#recovers({ cluster, db: field.db, lookAfter }, running)
     await Promise.all(running.map((workload) => workload.stop()))
-    if (isWhole) await this.#lastLook(cluster, running)
+    if (isWhole) await this.#lastLook({ cluster, lookAfter }, running)
     lookAfter()
     this.#say(`judging ${this.#history.operations.length} operations`)
     const { findings, undecided } = judge(this.#history.operations)
@@ -265,10 +265,14 @@ class Run {
   }
 
   /** What stands when nobody writes any more. */
-  async #lastLook(cluster: ProcessCluster, running: readonly RunningWorkload[]): Promise<void> {
+  async #lastLook(
+    { cluster, lookAfter }: { cluster: ProcessCluster; lookAfter: () => void },
+    running: readonly RunningWorkload[],
+  ): Promise<void> {
     const db = await this.#connect(cluster, LAST_DEADLINE_MS)
     for (const workload of running) this.#findings.push(...(await workload.check(db)))
-    await wholeAgain(cluster, db, STUCK_AFTER_MS)
+    // These reads may be the first to come upon what a fault has done.
+    await wholeAgain(cluster, db, STUCK_AFTER_MS, lookAfter)
     for (const difference of await differingDigests(db)) this.#finding(difference)
   }
 
