@@ -1,9 +1,10 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { BootId, NodeId } from '../../src/base/ids.js'
 import { type Logger, silentLogger } from '../../src/base/ports.js'
 import { BootsSeen, type Claim } from '../../src/storage/boots-seen.js'
 import type { Files } from '../../src/storage/types.js'
 import { FakeClock } from '../client/fake-clock.js'
+import { eventually } from '../eventually.js'
 import { memoryFiles } from './log-support.js'
 
 /** A node whose history is these boots, each written down in the batch of its number; the last is the present one. */
@@ -120,7 +121,7 @@ describe('the boots that were seen of other nodes', () => {
     seen.heard({ node: NODE, boot: BOOT, batch: 70 })
     expect(await writtenBatch()).toBe(50)
     clock.advance(1)
-    await vi.waitUntil(async () => (await writtenBatch()) === 70)
+    await eventually(async () => (await writtenBatch()) === 70)
     seen.heard({ node: NODE, boot: BOOT, batch: 80 })
     await seen.close()
     files.crash()

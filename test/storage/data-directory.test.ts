@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openDataDirectory } from '../../src/storage/data-directory.js'
 import { newIdentity, writeIdentity } from '../../src/storage/identity.js'
+import { eventually } from '../eventually.js'
 
 let parent: string
 let path: string
@@ -125,7 +126,7 @@ describe('a data directory', () => {
       expect(other.said).toContain('of another container or machine (it calls itself process 1)')
       await holder.kill()
       // The process was a child of the one that was killed, and dies after it.
-      await vi.waitFor(async () => (await openDataDirectory(path)).release())
+      await (await eventually(() => openDataDirectory(path).catch(() => null))).release()
     },
   )
 
