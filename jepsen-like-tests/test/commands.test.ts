@@ -21,7 +21,7 @@ describe('what the black-box commands do, in short', () => {
     await eventually('100 lost replies', 60_000, async () => storm.dropped >= 100 || null)
     await storm.finish()
     expect(storm.violations).toEqual([])
-  }, 300_000)
+  })
 
   it.skipIf(noDisks !== null)(
     `after the power of one node and of all was cut, all that was acknowledged is there${noDisks === null ? '' : ` (${noDisks})`}`,
@@ -32,6 +32,5 @@ describe('what the black-box commands do, in short', () => {
       await run.finish()
       expect(run.violations).toEqual([])
     },
-    300_000,
   )
 })

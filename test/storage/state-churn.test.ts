@@ -29,4 +29,4 @@ test(`${BATCHES} batches, collected while reads are open all the time, lose no k
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
-}, 300_000)
+})
