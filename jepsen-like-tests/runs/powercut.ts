@@ -121,13 +121,13 @@ export class PowercutRun {
     return all.sort((a, b) => a.order - b.order).slice(0, victims)
   }
 
+  /** However slow the disks are, but never nothing for long. */
   async #written(bytes: number): Promise<void> {
     const until = this.#ledger.acknowledged.size + bytes / VALUE_BYTES
-    await eventually(
-      `${bytes} bytes acknowledged`,
-      120_000,
-      async () => this.#ledger.acknowledged.size >= until || null,
-    )
+    for (let last = this.#ledger.acknowledged.size; last < until; last = this.#ledger.acknowledged.size) {
+      const what = `one more of the writes that make ${bytes} bytes (${until - last} are missing)`
+      await eventually(what, STUCK_AFTER_MS, async () => this.#ledger.acknowledged.size > last || null)
+    }
   }
 
   async #compare(prefix: string): Promise<void> {
