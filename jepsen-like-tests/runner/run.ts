@@ -177,7 +177,7 @@ class Run {
   }
 
   async #connect(cluster: ProcessCluster, deadlineMs: number): Promise<Holdfast> {
-    const db = await cluster.connect({ deadlineMs })
+    const db = await eventually('a connection', STUCK_AFTER_MS, () => cluster.connect({ deadlineMs }))
     this.#scope.defer('a connection', () => db.close())
     return db
   }

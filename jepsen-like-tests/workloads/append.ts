@@ -38,7 +38,7 @@ class RunningAppend implements RunningWorkload {
   }
 
   async check(db: Holdfast): Promise<Finding[]> {
-    const reader = Caller.last({ ...this.#context, db })
+    const reader = Caller.calm({ ...this.#context, db })
     const keys = this.#generations.flatMap((last, list) =>
       Array.from({ length: last + 1 }, (_, generation) => keyOf(list, generation)),
     )

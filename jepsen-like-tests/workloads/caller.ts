@@ -4,8 +4,8 @@ import type { Call, HistoryLog } from '../history.js'
 
 /** Calls end one way or the other within this time: a client that waits for ever proves nothing. */
 const DEADLINE_MS = 3_000
-/** When nothing is in the way any more, on however slow a machine. */
-const LAST_DEADLINE_MS = 30_000
+/** When nothing is in the way yet or any more, on however slow a machine. */
+const CALM_DEADLINE_MS = 30_000
 
 export interface CallerOptions {
   readonly db: Holdfast
@@ -50,9 +50,9 @@ export class Caller {
     this.#number = options.history.newClient()
   }
 
-  /** For what stands when all is over. */
-  static last(options: CallerOptions): Caller {
-    return new Caller({ ...options, deadlineMs: LAST_DEADLINE_MS })
+  /** For what is there before the first fault, and what stands when all is over. */
+  static calm(options: CallerOptions): Caller {
+    return new Caller({ ...options, deadlineMs: CALM_DEADLINE_MS })
   }
 
   async get(key: string): Promise<Read> {

@@ -34,7 +34,7 @@ class RunningCounter implements RunningWorkload {
   }
 
   async check(db: Holdfast): Promise<Finding[]> {
-    const reader = Caller.last({ ...this.#context, db })
+    const reader = Caller.calm({ ...this.#context, db })
     const findings: Finding[] = []
     for (const { key, acknowledged, unknown } of this.#counters) {
       const { value, at } = await reader.get(key)

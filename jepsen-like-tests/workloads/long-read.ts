@@ -84,7 +84,7 @@ function keyAt(at: number): string {
 
 /** Before anybody reads: all keys hold the same. */
 async function fill(context: WorkloadContext): Promise<void> {
-  const caller = new Caller({ ...context, db: context.connection(0), hangUps: 0 })
+  const caller = Caller.calm({ ...context, db: context.connection(0), hangUps: 0 })
   for (let at = 0; at < PAIRS; at += PAIRS / 4) {
     const keys = Array.from({ length: PAIRS / 4 }, (_, n) => pair(at + n)).flat()
     const { done } = await caller.putAll(keys, 'v0')

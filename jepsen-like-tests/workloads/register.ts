@@ -60,7 +60,7 @@ class RunningRegister implements RunningWorkload {
   async check(db: Holdfast): Promise<Finding[]> {
     const { operations } = this.#context.history
     const keys = new Set(operations.map(({ key }) => key).filter((key) => key.startsWith(`${NAME}/`)))
-    const reader = Caller.last({ ...this.#context, db })
+    const reader = Caller.calm({ ...this.#context, db })
     const findings = [...this.#findings]
     for (const key of keys) {
       const { at, value } = await reader.get(key)

@@ -27,7 +27,7 @@ class RunningSet implements RunningWorkload {
 
   /** Everything is read, in pages. What is there and was never inserted belongs to no key's history. */
   async check(db: Holdfast): Promise<Finding[]> {
-    const reader = Caller.last({ ...this.#context, db })
+    const reader = Caller.calm({ ...this.#context, db })
     const scanned = await reader.scan(`${NAME}/`, this.#tried)
     if (scanned === null) return [{ what: `${NAME}: it can't be read`, operations: [] }]
     const tried = new Set(this.#tried)
