@@ -103,8 +103,14 @@ function seconds(ms: number): string {
 async function runFresh(run: (jobs: readonly Job[]) => ReturnType<typeof runAll>, shrinkTo: string): Promise<void> {
   const from = FRESH_FROM + (Math.floor(Date.now() / 1000) % FRESH_SEEDS)
   console.log(`fresh seeds ${from} to ${from + FRESH - 1}:`)
-  const { outcomes, wallMs } = await run(Array.from({ length: FRESH }, (_, at) => ({ seed: from + at, shrinkTo })))
-  console.log(summaryOf(outcomes, wallMs))
+  const jobs = Array.from({ length: FRESH }, (_, at) => ({ seed: from + at, shrinkTo }))
+  try {
+    const { outcomes, wallMs } = await run(jobs)
+    console.log(summaryOf(outcomes, wallMs))
+  } catch (error) {
+    // Its process died of it, or it never ends.
+    console.log((error as Error).message)
+  }
 }
 
 async function runAll(jobs: readonly Job[], processes: number): Promise<{ outcomes: Outcome[]; wallMs: number }> {
