@@ -5,7 +5,7 @@ import { HoldfastError } from '../../src/base/errors.js'
 import type { ClusterStatus, Holdfast } from '../../src/client/index.js'
 import { integer } from '../arguments.js'
 import type { Context } from '../context.js'
-import { followEvents } from '../dev/events.js'
+import { followEvents, ignoreUnavailable } from '../dev/events.js'
 import { greeting } from '../dev/greeting.js'
 import { type DevState, Layout } from '../dev/layout.js'
 import { lockFolder } from '../dev/lock.js'
@@ -153,9 +153,9 @@ async function serve({ state, layout, supervisor, say, context }: Parts, stop: A
 async function waitUntilServing(db: Holdfast, nodes: number, stop: AbortSignal): Promise<ClusterStatus | null> {
   const until = performance.now() + SERVE_MS_MAX
   for (;;) {
-    const status = await db.status()
+    const status = await ignoreUnavailable(() => db.status())
     if (stop.aborted) return null
-    if (isServing(status, nodes)) return status
+    if (status !== null && isServing(status, nodes)) return status
     if (performance.now() > until) {
       throw new HoldfastError(
         'UNAVAILABLE',

@@ -35,7 +35,7 @@ export async function followEvents(first: ClusterStatus, options: EventOptions, 
 }
 
 /** A cluster that doesn't answer is what is watched here, no reason to end. */
-async function ignoreUnavailable<T>(action: () => Promise<T>): Promise<T | null> {
+export async function ignoreUnavailable<T>(action: () => Promise<T>): Promise<T | null> {
   try {
     return await action()
   } catch (error) {
