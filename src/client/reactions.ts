@@ -23,6 +23,8 @@ export function react(send: Send, refusal: ReplyError, namesLeader: () => boolea
   const { code } = refusal
   if (isDefinite(code)) call.unanswered--
   if (code === 'SESSION_EXPIRED') return { kind: call.mutation && call.unanswered === 0 ? 'restamp' : 'fail' }
+  // The range took no writes meanwhile: whether that is worth another try is the caller's to say.
+  if (code === 'OUTCOME_UNKNOWN' && call.body.kind === 'transfer') return { kind: 'fail' }
   if (!isRetried(code)) return maybeHalve(call, refusal) ?? { kind: 'fail' }
   if (send !== call.current) return { kind: 'wait' }
   if (code === 'RANGE_MOVED' || (code === 'NOT_LEADER' && namesLeader())) return { kind: 'again' }

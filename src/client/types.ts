@@ -102,8 +102,8 @@ export interface Holdfast {
   /**
    * Hands the lead of a range on to its voter on node `to`, while it serves, and resolves when that one leads; at once where it does
    * already. Writes of the range wait meanwhile, half a second at most.
-   * @throws HoldfastError INVALID_ARGUMENT: no such range, or no voter of it is there. DEADLINE: the voter did not take the lead in
-   * time, and the old leader leads on. UNAVAILABLE: it lags too far behind, or does not answer.
+   * @throws HoldfastError INVALID_ARGUMENT: no such range, or no voter of it is there. OUTCOME_UNKNOWN: the voter did not take
+   * the lead within half a second, and may still; not tried again. UNAVAILABLE: it lags too far behind, or does not answer.
    */
   transfer(what: { readonly range: number; readonly to: number }, options?: CallLimits): Promise<void>
   /** All ranges in key order, as one node knows them: the first is the system's own. */

@@ -91,8 +91,9 @@ export class Transfers {
     if (!leads && leaderNode !== null) return errorReply(request.id, this.#parts.routes.notLeader(replica))
     if ((!leads || raft.isTransferring) && nowMs < expiresAt) return null
     const who = leads ? `node ${leaderNode} leads on` : 'nobody is known to lead it'
-    const message = `node ${request.to} did not take the lead of range ${range} in time: ${who}`
-    return errorReply(request.id, failure('DEADLINE', message))
+    // The call to campaign is on its way: whoever heard it stands for election without asking again.
+    const message = `node ${request.to} has not taken the lead of range ${range} in time: ${who}, but it may still be elected`
+    return errorReply(request.id, failure('OUTCOME_UNKNOWN', message))
   }
 
   /** Everything that waits at the replica. */

@@ -247,9 +247,9 @@ describe('the cluster', () => {
       { range: 2, to: 1 },
     ])
     expect(await cli.run(['transfer', '2', 'three'])).toMatchObject({ exit: 2 })
-    cli.cluster.transfer = () => Promise.reject(new HoldfastError('DEADLINE', 'node 3 did not take the lead in time'))
+    cli.cluster.transfer = () => Promise.reject(new HoldfastError('OUTCOME_UNKNOWN', 'node 3 has not taken the lead'))
     const late = await cli.run(['transfer', '2', '3'])
-    expect(late).toMatchObject({ exit: 3, out: '', err: 'error: node 3 did not take the lead in time (DEADLINE)\n' })
+    expect(late).toMatchObject({ exit: 4, out: '', err: 'error: node 3 has not taken the lead (OUTCOME_UNKNOWN)\n' })
   })
 
   it('init passes replicas and stored boundaries on', async () => {

@@ -212,6 +212,20 @@ describe('routing', () => {
     expect(await ended).toBe(refusal ?? undefined)
   })
 
+  it('a hand-over that may still come to pass is not asked for again', async () => {
+    const cluster = new FakeCluster({ routes: [route(whole, 2)] })
+    const ended = outcomeOf(cluster.core.transfer({ range: 2 as RangeId, to: asNode(1) }))
+    for (let turn = 0; turn < 5; turn++) {
+      cluster.turn()
+      await settled()
+    }
+    cluster.node(2).takeOne('transfer').refuse('OUTCOME_UNKNOWN')
+    await settled()
+    expect(ended.error).toMatchObject({ code: 'OUTCOME_UNKNOWN', mayHaveBeenApplied: true })
+    cluster.clock.advance(1_000)
+    expect(cluster.nodes.flatMap((node) => node.arrived)).toEqual([])
+  })
+
   it('without a known leader the replicas are tried in turn, and who answers is remembered', async () => {
     const cluster = new FakeCluster({ routes: [route(whole, null)] })
     cluster.write()

@@ -81,7 +81,7 @@ describe('a client that knows one node and the .proto', () => {
     // A node that syncs its votes slowly may miss the half second that a leader waits for it: asked again, as the caller is told to.
     await eventually(async () => {
       const answer = await call('Admin', 'Transfer', { range: id, node: to })
-      if (answer.error !== null) expect(codeOf(answer)).toBe('DEADLINE')
+      if (answer.error !== null) expect(codeOf(answer)).toMatch(/^(OUTCOME_UNKNOWN|UNAVAILABLE)$/)
       return answer.error === null && (await db.status()).ranges.find((range) => range.id === id)?.leader === to
     })
     const nobody = await call('Admin', 'Transfer', { range: id, node: 99 })

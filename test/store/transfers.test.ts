@@ -94,7 +94,7 @@ describe('the lead of a range, handed on by request', () => {
     await bench.runFor(ELECTION_MS - 100)
     expect([client.said(request), client.said(written)]).toEqual(['nothing', 'nothing'])
     await bench.runFor(300)
-    expect(client.reply(request)).toMatchObject({ error: { code: 'DEADLINE' } })
+    expect(client.reply(request)).toMatchObject({ error: { code: 'OUTCOME_UNKNOWN' } })
     expect(client.said(written)).toBe('written')
     expect(replica.leads).toBe(true)
   })
@@ -109,7 +109,7 @@ describe('the lead of a range, handed on by request', () => {
       await bench.runFor(ELECTION_MS - limits.tickMs)
       expect(client.said(request)).toBe('nothing')
       await bench.runWhile(() => client.said(request) === 'nothing')
-      expect(client.said(request)).toBe('DEADLINE')
+      expect(client.said(request)).toBe('OUTCOME_UNKNOWN')
     },
   )
 
