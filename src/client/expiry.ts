@@ -19,10 +19,16 @@ export function deadlineError(call: Call, nodes: string): HoldfastError {
   }
   if (call.body.kind === 'hello') return new HoldfastError('UNAVAILABLE', `no endpoint answered: ${nodes}`)
   if (state === 'sent') {
-    return new HoldfastError('DEADLINE', `${call.current!.link.address} did not answer before the deadline`)
+    const { address } = call.current!.link
+    const before = lastError === null ? '' : `; before that: ${lastError.message}`
+    return new HoldfastError('DEADLINE', `${address} did not answer before the deadline${before}`, causeOf(lastError))
   }
   // What a link failed with stands among the nodes already; a node's refusal does not.
   const why = lastError === null || lastError.code === 'UNAVAILABLE' ? '' : `; last: ${lastError.message}`
-  const details = lastError === null ? {} : { cause: lastError }
-  return new HoldfastError('UNAVAILABLE', `nobody could serve the call before its deadline: ${nodes}${why}`, details)
+  const message = `nobody could serve the call before its deadline: ${nodes}${why}`
+  return new HoldfastError('UNAVAILABLE', message, causeOf(lastError))
+}
+
+function causeOf(error: HoldfastError | null): { cause?: HoldfastError } {
+  return error === null ? {} : { cause: error }
 }

@@ -189,6 +189,19 @@ describe('what a write ends with', () => {
 })
 
 describe('deadlines and signals', () => {
+  it('a read whose last try nobody answers tells what the try before was told', async () => {
+    const cluster = new FakeCluster({ nodes: 1 })
+    const read = outcomeOf(cluster.core.get([raw('a')], { deadlineMs: 300 }))
+    cluster.turn()
+    cluster.node(1).takeOne('get').refuse('NOT_LEADER', { message: 'the state is lost' })
+    cluster.clock.advance(400)
+    await settled()
+    expect(read.error).toMatchObject({
+      ...definite('DEADLINE'),
+      message: 'node-1:7400 did not answer before the deadline; before that: the state is lost',
+    })
+  })
+
   it('a read that nobody answers ends with DEADLINE, at most 4 ms late', async () => {
     const cluster = new FakeCluster({ nodes: 1 })
     const read = outcomeOf(cluster.core.get([raw('a')], { deadlineMs: 400 }))
