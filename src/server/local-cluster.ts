@@ -7,7 +7,7 @@ import { openDataDirectory } from '../storage/data-directory.js'
 import { newIdentity, writeIdentity } from '../storage/identity.js'
 import { makeTemporaryDirectory } from '../storage/temporary-directory.js'
 import { drawBirth } from './birth.js'
-import { freePorts } from './free-ports.js'
+import { takeFreePorts } from './free-ports.js'
 import { newClusterId, newToken } from './real-ports.js'
 import { type NodeOptions, type RunningNode, startNode } from './start.js'
 
@@ -64,7 +64,9 @@ async function startOnce(count: number): Promise<LocalCluster> {
     return stopped
   }
   try {
-    const places = await giveBirth(directory.path, count)
+    const { ports, release } = await takeFreePorts(2 * count)
+    ends.push(release)
+    const places = await giveBirth(directory.path, count, ports)
     const nodes: RunningNode[] = []
     ends.push(() => Promise.all(nodes.map((node) => node.stop({ handOver: false }))))
     const results = await Promise.allSettled(places.map((place) => start(place, failures)))
@@ -83,8 +85,7 @@ async function startOnce(count: number): Promise<LocalCluster> {
 }
 
 /** Every data directory begins with what the cluster begins with: no node has to be told, and none waits for another. */
-async function giveBirth(path: string, count: number): Promise<Place[]> {
-  const ports = await freePorts(2 * count)
+async function giveBirth(path: string, count: number, ports: readonly number[]): Promise<Place[]> {
   const members = Array.from({ length: count }, (_, at) => ({
     token: newToken(),
     cluster: null,

@@ -10,16 +10,21 @@ import {
   initCluster,
   storedKeyOf,
 } from '../../src/client/index.js'
-import { freePorts } from '../../src/server/free-ports.js'
+import { takeFreePorts } from '../../src/server/free-ports.js'
 import { type NodeOptions, type RunningNode, startNode } from '../../src/server/index.js'
 import { eventually } from '../eventually.js'
 import { Happenings } from '../happenings.js'
 
 export { eventually }
 
+const PORTS_AT_ONCE = 30
+
+/** Ours until this process ends. */
+let ports: number[] = []
+
 export async function freePort(): Promise<number> {
-  const [port] = await freePorts(1)
-  return port!
+  if (ports.length === 0) ports = [...(await takeFreePorts(PORTS_AT_ONCE)).ports]
+  return ports.shift()!
 }
 
 export async function freeAddress(): Promise<string> {
