@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 import { HoldfastError } from '../../src/base/errors.js'
 import type { DevNode } from './layout.js'
@@ -5,6 +6,10 @@ import type { DevNode } from './layout.js'
 const PEER_PORT_OFFSET = 100
 export const HTTP_PORT_OFFSET = 200
 const HOST = '127.0.0.1'
+const FREE_FROM = 12_000
+const ROW = 50
+const ROWS = 400
+const TRIES_MAX = 100
 
 /** Node 1 gets `port`, node 2 the next one, and so on; peers 100 above, HTTP 200. Port 0: any free ones. */
 export async function choosePorts({ nodes, port }: { nodes: number; port: number }): Promise<DevNode[]> {
@@ -44,20 +49,16 @@ function tryListen(port: number): Promise<string | null> {
   })
 }
 
-/** Held open together, so that all differ. */
+/**
+ * Below the ports that systems give to outgoing connections: a node that was down finds its own again. In a row, from a place where few
+ * others look: who is about to listen there, too, meets the first one taken.
+ */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-          const server = createServer()
-          server.once('error', reject)
-          server.listen({ host: HOST, port: 0 }, () => resolve(server))
-        }),
-    ),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    const first = FREE_FROM + ROW * randomInt(ROWS)
+    const ports = Array.from({ length: count }, (_, at) => first + at)
+    const problems = await Promise.all(ports.map(tryListen))
+    if (problems.every((problem) => problem === null)) return ports
+  }
+  throw new HoldfastError('UNAVAILABLE', `found no ${count} free ports in a row from ${FREE_FROM} on; try --port N`)
 }
