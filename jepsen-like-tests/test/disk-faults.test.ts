@@ -12,7 +12,7 @@ import { hangDisk, noFreezing } from '../faults/disk-hang.js'
 import { deviceOf, noSlowDisks, slowDisk } from '../faults/disk-slow.js'
 import { FsyncErrors, noFsyncErrors } from '../faults/fsync-errors.js'
 import { LoopDisk, noLoopDisks } from '../faults/loop-disk.js'
-import { LosingDisk, noLosingDisks, readExtents } from '../faults/losing-disk.js'
+import { LosingDisk, noLosingDisks, readExtents, zerosOf } from '../faults/losing-disk.js'
 import { noSlowNodes, slowNode } from '../faults/slow-node.js'
 import { cutPowerTearing, differing } from '../faults/torn-writes.js'
 import { eventually } from '../processes.js'
@@ -175,6 +175,15 @@ it.skipIf(noGroups !== null)(`a process has its share of a core until it is let 
   expect(await readFile(`/proc/${pid}/cgroup`, 'utf8')).not.toContain('holdfast')
 })
 
+it('whole blocks of zeros are found, and nothing behind them', () => {
+  const bytes = Buffer.concat([Buffer.alloc(8_192), Buffer.alloc(4_096, 1), Buffer.alloc(8_192), Buffer.alloc(100)])
+  expect(zerosOf(bytes)).toEqual([
+    { at: 0, length: 8_192 },
+    { at: 12_288, length: 8_192 },
+  ])
+  expect(zerosOf(Buffer.alloc(4_096, 1))).toEqual([])
+})
+
 describe.skipIf(noLosing !== null)(`a disk that loses what is written${because(noLosing)}`, () => {
   it('tells it once, then all seems well, and what was written before is there', async () => {
     const disk = await LosingDisk.make({ directory, name: 'losing', mebibytes: 64 })
@@ -188,6 +197,9 @@ describe.skipIf(noLosing !== null)(`a disk that loses what is written${because(n
       await file.sync()
       await file.close()
     }
+    // Some of these lie right behind the segment.
+    const small = Array.from({ length: 50 }, (_, at) => join(disk.mountPoint, `small-${at}`))
+    for (const each of small) await writeFile(each, 'kept', { flush: true })
     const undo = await disk.lose(folder)
     const file = await open(path, 'r+')
     scope.defer(path, () => file.close())
@@ -206,5 +218,9 @@ describe.skipIf(noLosing !== null)(`a disk that loses what is written${because(n
     const onDisk = await readFile(path)
     const at = (place: number) => onDisk.toString('latin1', place, place + 4)
     expect([at(0), at(65_536), at(131_072)]).toEqual(['kept', '\0\0\0\0', 'late'])
+    for (const each of [...small, elsewhere]) {
+      await forgetCached(each)
+      expect((await readFile(each)).toString('latin1', 0, 4)).toBe('kept')
+    }
   })
 })
