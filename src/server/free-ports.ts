@@ -17,6 +17,7 @@ export interface FreePorts {
 
 /** So many different ports of the loopback interface that nobody listens on now; those who ask here are not given them until they are released. */
 export async function takeFreePorts(count: number): Promise<FreePorts> {
+  assert(count < PORTS.perBlock, 'a block has fewer ports', count)
   for (let tries = 0; tries < PORTS.blocks; tries++) {
     const first = PORTS.from + ((process.pid + looked++) % PORTS.blocks) * PORTS.perBlock
     const holder = await listenOn(first)
